@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ActionCache: two-phase lookup, atomic store and restore (docs/ARCHITECTURE.md,
+// docs/CACHE_FORMAT.md): weak fingerprint -> path sets -> strong fingerprint ->
+// result. It never fails a run: what goes wrong in a lookup is a miss, in a
+// store a value that says why.
+
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "vtask/storage/v1/storage.pb.h"
+#include "vtask/v1/run_event.pb.h"
+
+#include "daemon/base/digest.h"
+#include "daemon/base/env_query.h"
+#include "daemon/fingerprint/file_digests.h"
+
+namespace vt::store {
+class Database;
+}
+
+namespace vt::cache {
+
+// An action about to be looked up or stored.
+struct ActionKey {
+  vtask::storage::v1::WeakDescription description;
+  std::string root;                          // absolute workspace root
+  std::shared_ptr<const base::EnvMap> env;   // unfiltered; not null
+  std::string position;                      // plan::Step::position
+};
+
+struct Hit {
+  base::Digest strong;
+  vtask::storage::v1::Result result;
+};
+struct Miss {
+  // All differences against the nearest earlier result, sorted as they are
+  // shown. Empty with first_run: nothing to compare with.
+  std::vector<vtask::v1::Difference> differences;
+  bool first_run = false;
+  bool partial = false;      // the description differs; files not compared
+  std::string note;          // the cache itself had a problem
+};
+struct LookupResult {
+  std::optional<Hit> hit;
+  Miss miss;
+};
+
+// What a finished action turned out to be; made by run/ from tracking, tool
+// reports and configuration.
+struct FinishedAction {
+  vtask::storage::v1::PathSet path_set;
+  // Values that the disk no longer shows: pre-states of paths that the action
+  // changed. By (kind, path) of the observation.
+  std::map<std::pair<int, std::string>, vtask::storage::v1::Value> known_values;
+  std::vector<std::string> outputs;          // relative paths
+  std::vector<vtask::storage::v1::Deletion> deletions;
+  std::vector<std::string> refilled;         // directories
+  // Relative paths the action itself changed: they do not count as "changed
+  // while it ran".
+  std::vector<std::string> own_changes;
+  std::vector<vtask::storage::v1::LogChunk> log;
+  absl::Time started;
+  absl::Duration duration;
+};
+
+// Thread-safe. Blocking.
+class ActionCache {
+ public:
+  // Opens or creates the cache in `directory` (…/v1: db/, blobs/, tmp/).
+  // UNAVAILABLE: locked by another process; others as store::Database::Open.
+  static absl::StatusOr<std::unique_ptr<ActionCache>> Open(
+      const std::string& directory);
+  virtual ~ActionCache() = default;
+
+  virtual LookupResult Lookup(const ActionKey& key) = 0;
+
+  // Makes the outputs on disk equal to the result's: leaves identical files
+  // alone, writes others atomically, removes what the action had removed (H5).
+  // Refuses paths that leave the root or pass through a symlink that is not the
+  // result's own. An error means "run it instead": DATA_LOSS for a lost or
+  // damaged blob, others as errno. `notes` gets lines for people.
+  virtual absl::Status Restore(const ActionKey& key, const Hit& hit,
+                               std::vector<std::string>* notes) = 0;
+
+  // DATA_LOSS if the recorded output is lost or damaged.
+  virtual absl::StatusOr<std::vector<vtask::storage::v1::LogChunk>> ReadLog(
+      const Hit& hit) = 0;
+
+  // Stores the result; nullopt when it was, else why not (INPUT_CHANGED with
+  // the path, STORE_FAILED). Reads and compresses the outputs.
+  virtual std::optional<vtask::v1::NotStored> Store(
+      const ActionKey& key, const FinishedAction& finished) = 0;
+
+  // Whether content `digest` was once recorded as output at `path` for this weak
+  // fingerprint (decisions H4).
+  virtual bool IsOwnOutput(const base::Digest& weak, const std::string& path,
+                           const base::Digest& digest) = 0;
+
+  virtual fingerprint::FileDigests& files() = 0;
+
+  // Forgets everything. Running stores may still land.
+  virtual absl::Status Clean() = 0;
+
+  // Empty: healthy. Else one sentence with the remedy.
+  virtual std::string health() const = 0;
+
+  // Flushes and closes; later calls miss, and store nothing.
+  virtual void Close() = 0;
+};
+
+}  // namespace vt::cache

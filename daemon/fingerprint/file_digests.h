@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FileDigests: content digests of files, remembered by stat identity (decisions
+// H7), so that an unchanged file is hashed once. The content digest replaces
+// every occurrence of the workspace root by a placeholder: it is the same in
+// every clone (storage.proto).
+
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "vtask/storage/v1/storage.pb.h"
+
+#include "daemon/base/digest.h"
+
+namespace vt::store {
+class Database;
+}
+
+namespace vt::fingerprint {
+
+// What stands at a path now.
+struct FileState {
+  vtask::storage::v1::Value::Type type =
+      vtask::storage::v1::Value::MISSING;
+  uint32_t mode = 0;            // st_mode & 07777
+  uint64_t size = 0;
+  int64_t mtime_ns = 0;
+  int64_t ctime_ns = 0;
+  std::optional<base::Digest> content;   // FILE, if asked for
+  bool contains_root = false;            // with content
+};
+
+// Thread-safe. Blocking.
+class FileDigests {
+ public:
+  // `database` keeps the table over restarts; null: memory only. Outlives this.
+  explicit FileDigests(store::Database* database);
+  FileDigests(const FileDigests&) = delete;
+  FileDigests& operator=(const FileDigests&) = delete;
+  ~FileDigests();
+
+  // lstat (or stat, with `follow`) of absolute `path`; with `want_content` also
+  // the content digest of a regular file, from the table if its identity is the
+  // same and older than the clock's granularity, else by reading it (3 us + 0.7
+  // us a KiB). A file that cannot be read is UNREADABLE. Never fails: what
+  // cannot be looked at is MISSING (ENOENT, ENOTDIR, ELOOP) or UNREADABLE.
+  FileState Look(const std::string& root, const std::string& path, bool follow,
+                 bool want_content);
+
+  // Digest for bytes in memory, as Look would give for a file of them.
+  static base::Digest ContentDigest(const std::string& root,
+                                    absl::string_view bytes,
+                                    bool* contains_root);
+
+  // Writes what changed since the last call to the database.
+  absl::Status Save();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Whether `bytes` name the absolute path `root`: raw, JSON-escaped,
+// percent-encoded, or base64 in any of the three alignments (decisions H8).
+bool NamesRoot(const std::string& root, absl::string_view bytes);
+
+}  // namespace vt::fingerprint

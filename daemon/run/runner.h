@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runner: everything `vt` can ask of the daemon, without gRPC. service/ puts a
+// door on it. It owns every run that is under way.
+
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "vtask/v1/daemon.pb.h"
+
+#include "daemon/cache/action_cache.h"
+#include "daemon/loop/event_loop.h"
+#include "daemon/loop/worker_pool.h"
+#include "daemon/track/tracker.h"
+
+namespace vt::run {
+
+// How one run talks to its caller. Called on the loop thread only.
+class RunSink {
+ public:
+  virtual ~RunSink() = default;
+  // Takes one message. Never blocks; queues.
+  virtual void Send(vtask::v1::RunResponse response) = 0;
+  // The last word: `exit` was sent; nothing follows.
+  virtual void Finish() = 0;
+  // The queue is over its bound: stop producing until SinkDrained.
+  virtual bool is_congested() const = 0;
+};
+
+using RunId = uint64_t;
+
+struct RunnerOptions {
+  std::string runtime_directory;     // tool endpoints, addon
+  std::string tool_addon;            // absolute path of the .node, may be ""
+  std::string keeper;                // absolute path of vt-keeper
+  track::Tier tier;
+  // See track::TrackerOptions::entrust_listener. May be null.
+  std::function<std::function<void()>(int listener_fd)> entrust_listener;
+};
+
+// Loop-bound, but for its factory. Callbacks run on the loop.
+class Runner {
+ public:
+  // `cache` may be null: everything runs uncached, and says why (`cache_error`).
+  static std::unique_ptr<Runner> Create(loop::EventLoop* loop,
+                                        loop::WorkerPool* workers,
+                                        cache::ActionCache* cache,
+                                        std::string cache_error,
+                                        RunnerOptions options);
+  virtual ~Runner() = default;
+
+  // Starts a run. `sink` must live until its Finish was called or Cancel(id) has
+  // been followed by Finish.
+  virtual RunId Start(vtask::v1::RunStart start, RunSink* sink) = 0;
+  // Requests after the first; unknown ids are ignored.
+  virtual void Signal(RunId id, int number) = 0;
+  virtual void Stdin(RunId id, std::string data, bool eof) = 0;
+  virtual void Executed(RunId id,
+                        const vtask::v1::RunRequest::Executed& answer) = 0;
+  virtual void SinkDrained(RunId id) = 0;
+  // The caller is gone: ends every process of the run. Finish follows.
+  virtual void Cancel(RunId id) = 0;
+
+  virtual void Plan(
+      vtask::v1::PlanRequest request,
+      std::function<void(absl::StatusOr<vtask::v1::PlanResponse>)> done) = 0;
+  virtual void ListTasks(
+      vtask::v1::ListTasksRequest request,
+      std::function<void(absl::StatusOr<vtask::v1::ListTasksResponse>)>
+          done) = 0;
+
+  // Calls `on_event` for every event until Unsubscribe.
+  using SubscriberId = uint64_t;
+  virtual SubscriberId Subscribe(
+      vtask::v1::SubscribeRequest request,
+      std::function<void(const vtask::v1::RunEvent&)> on_event) = 0;
+  virtual void Unsubscribe(SubscriberId id) = 0;
+
+  virtual std::vector<vtask::v1::RunInfo> Running() const = 0;
+  // Problems for StatusResponse.health.
+  virtual std::vector<std::string> Health() const = 0;
+  // Stops storing (the cache is being closed); with `cancel` ends all runs.
+  virtual void Drain(bool cancel) = 0;
+  // Called when the last run has finished, and again whenever that happens.
+  virtual void OnIdle(std::function<void()> callback) = 0;
+};
+
+}  // namespace vt::run

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Server puts a gRPC door on the Runner: accepts connections itself, checks who
+// they are, hands them to gRPC, and translates calls into posts to the loop.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+
+#include "daemon/base/unique_fd.h"
+#include "daemon/loop/event_loop.h"
+#include "daemon/run/runner.h"
+
+namespace vt::service {
+
+struct ServerOptions {
+  std::string version;             // "0.1.0"
+  uint64_t build = 0;
+  std::string socket_path;
+  std::string cache_directory;
+  std::string tracking_tier;       // for StatusResponse
+  // Called on the loop when a newer client or Shutdown asks the daemon to go:
+  // stop taking work at once, finish or (`now`) cancel what runs, then exit.
+  std::function<void(bool now)> on_shutdown_requested;
+  // Called on the loop whenever the number of connections changes.
+  std::function<void(int connections)> on_connections;
+};
+
+// Loop-bound, except for Stop.
+class Server {
+ public:
+  // Serves on `listener`, a listening non-blocking Unix socket. `runner` and
+  // `loop` outlive it.
+  static absl::StatusOr<std::unique_ptr<Server>> Start(
+      loop::EventLoop* loop, run::Runner* runner, base::UniqueFd listener,
+      ServerOptions options);
+  virtual ~Server() = default;
+
+  // Stops accepting; open calls go on.
+  virtual void StopAccepting() = 0;
+  // Ends every call, within `deadline_ms`, also of clients that stopped reading
+  // (shared/stack.md 2, trap B). Blocking; never on the loop.
+  virtual void Stop(int deadline_ms) = 0;
+};
+
+}  // namespace vt::service

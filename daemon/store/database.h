@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Database opens the daemon's RocksDB directory. It is the only door to
+// RocksDB: no other module includes its headers.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace vt::store {
+
+// Column families. The names are stored: never rename.
+enum class Table {
+  kMeta,        // "format" -> number, "root:<path>" -> id
+  kWeak,        // weak fingerprint -> storage.v1.WeakEntry
+  kPathSets,    // path set digest -> storage.v1.PathSet
+  kResults,     // strong fingerprint [+ root id] -> storage.v1.Result
+  kOwnOutputs,  // weak fingerprint + path -> storage.v1.OwnOutputs
+  kPositions,   // root + position -> storage.v1.Position
+  kFiles,       // root id + path -> storage.v1.FileIdentity
+};
+inline constexpr int kTableCount = 7;
+
+// A set of changes that is applied whole or not at all.
+struct Batch {
+  struct Change {
+    Table table;
+    std::string key;
+    std::string value;
+    bool is_delete = false;
+  };
+  std::vector<Change> changes;
+
+  void Put(Table table, absl::string_view key, std::string value) {
+    changes.push_back({table, std::string(key), std::move(value), false});
+  }
+  void Delete(Table table, absl::string_view key) {
+    changes.push_back({table, std::string(key), "", true});
+  }
+};
+
+// Thread-safe. Blocking: call it from the worker pool, never from the loop.
+class Database {
+ public:
+  // Opens, or creates, the database in `directory`.
+  //
+  // Errors: UNAVAILABLE when another process holds its lock; DATA_LOSS when it
+  // is corrupt; RESOURCE_EXHAUSTED for a full disk; otherwise as RocksDB says.
+  static absl::StatusOr<std::unique_ptr<Database>> Open(
+      absl::string_view directory);
+  virtual ~Database() = default;
+
+  // NOT_FOUND when `key` has no value.
+  virtual absl::StatusOr<std::string> Get(Table table,
+                                          absl::string_view key) const = 0;
+  virtual absl::Status Write(const Batch& batch) = 0;
+  // Calls `visit` for every pair whose key starts with `prefix`, in byte order,
+  // until it returns false.
+  virtual absl::Status Scan(
+      Table table, absl::string_view prefix,
+      const std::function<bool(absl::string_view key,
+                               absl::string_view value)>& visit) const = 0;
+};
+
+}  // namespace vt::store
