@@ -20,25 +20,27 @@
 namespace vt::ipc {
 
 struct ToolOrigin {
-  int pid = 0;               // of the connection's peer, as the kernel says
+  int pid = 0;  // of the connection's peer, as the kernel says
   std::string argv0;
-  std::string client;        // "node-addon/1"
+  std::string client;  // "node-addon/1"
+  // Whole command line, cut at 256 bytes; of lingering clients only.
+  std::string command;
 };
 
 struct PathReport {
-  std::string path;          // absolute, as sent, never normalised
+  std::string path;  // absolute, as sent, never normalised
   ToolOrigin origin;
 };
 struct EnvReport {
   enum class Kind { kName, kGlob, kPrefix };
   Kind kind = Kind::kName;
-  std::string text;          // name, pattern or prefix
-  bool tracked = false;      // any tracked use wins over untracked ones
+  std::string text;      // name, pattern or prefix
+  bool tracked = false;  // any tracked use wins over untracked ones
   ToolOrigin origin;
 };
 struct OptOut {
   std::string reason;
-  std::string call_site;     // file:line of the JavaScript caller, if known
+  std::string call_site;  // file:line of the JavaScript caller, if known
   ToolOrigin origin;
 };
 struct ValueReport {
@@ -50,13 +52,16 @@ struct ValueReport {
 struct ToolReports {
   std::vector<PathReport> ignored_inputs, ignored_outputs;
   std::vector<PathReport> tracked_inputs, tracked_outputs;
-  std::vector<EnvReport> env;          // unique by (kind, text)
+  std::vector<EnvReport> env;  // unique by (kind, text)
   std::vector<ValueReport> values;
   std::vector<OptOut> opt_outs;
   // A broken frame: the run is not stored; first one kept. Empty: none.
   std::string protocol_error;
-  // Clients still connected when the drain's time was up.
+  // Clients still connected when the drain's time was up, by pid.
   std::vector<ToolOrigin> lingering;
+  // Refused requests and other oddities that did not end a connection, one
+  // line each, for `-vv`. At most 100, then a line that counts the rest.
+  std::vector<std::string> notes;
 };
 
 struct ToolEndpointOptions {
@@ -71,9 +76,13 @@ struct ToolEndpointOptions {
 // Loop-bound.
 class ToolEndpoint {
  public:
+  // On the loop thread, as all that follows. `options.directory` must be
+  // absolute and is created, with mode 0700, if it is missing.
+  //
   // Errors: as bind(2) and listen(2), naming the socket.
   static absl::StatusOr<std::unique_ptr<ToolEndpoint>> Open(
       loop::EventLoop* loop, ToolEndpointOptions options);
+  // Closes everything; a drain under way never calls back.
   virtual ~ToolEndpoint() = default;
 
   // Value of VP_RUN_IPC_NAME and VT_IPC: absolute path of the socket.
@@ -82,7 +91,7 @@ class ToolEndpoint {
   // After the main process has ended: stops accepting (the socket is unlinked),
   // reads what was written, waits for open connections to reach EOF for at most
   // `limit`, closes, and calls `done` once, from the loop (never from inside
-  // this call).
+  // this call). `done` may destroy the endpoint. Call it once.
   virtual void Drain(absl::Duration limit,
                      std::function<void(ToolReports)> done) = 0;
 };

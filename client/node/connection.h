@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Connection: this tool's line to the tool endpoint of its action. Knows
+// nothing of JavaScript. Reports are one write each and wait for no answer;
+// variables are answered from the snapshot that came with the hello.
+//
+// When the endpoint is gone, the connection becomes a sink: reports vanish, the
+// snapshot still answers. The daemon does not store such a run.
+
+#pragma once
+
+#include "bytes.h"
+#include "wire.h"
+
+namespace vt_client {
+
+struct Variable {
+  Slice name;
+  Slice value;
+};
+
+// Thread-compatible.
+class Connection {
+ public:
+  Connection() = default;
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  // Connects to the endpoint that VP_RUN_IPC_NAME of the process names and says
+  // hello; at most 10 s. False: *error says why.
+  bool Open(Bytes* error);
+
+  // One write. Returns at once, except that a full socket makes it wait for the
+  // daemon, like a write to the daemon's pipe of stdout. False: `message` does
+  // not fit in a frame and was not sent.
+  bool Report(Request request, Slice message);
+
+  // The variables in `*found`, valid until the next call. `message` is a GetEnv
+  // of `name`. False: *error says why.
+  bool GetEnv(Slice name, Slice message, bool* is_present, Slice* value,
+              Bytes* error);
+  // `message` is a GetEnvs; `prefix` is null for a glob.
+  bool GetEnvs(const Slice* prefix, Slice message, Bytes* error);
+  size_t found_count() const { return found_count_; }
+  const Variable& found(size_t i) const { return found_[i]; }
+
+ private:
+  bool Connect(const char* name, Bytes* error);
+  bool ReadHello(Bytes* error);
+  // Sends a request and waits for its answer, at most 10 s; *reply is the
+  // ToolReply's fields, valid until the next call.
+  bool Ask(Request request, Slice message, Slice* reply, Bytes* error);
+  bool ReceiveFrame(uint64_t deadline_ms, Bytes* error);
+  void Send(Slice frame);
+  void BecomeSink();
+  void AddFound(Slice name, Slice value);
+
+  int fd_ = -1;
+  uint64_t last_id_ = 0;
+  // A frame, and the bytes that came after it.
+  size_t frame_size_ = 0;
+  Bytes input_;
+  Bytes frame_;
+  // The environment, sorted by name: views of hello_.
+  Bytes hello_;
+  bool has_snapshot_ = false;
+  Variable* snapshot_ = nullptr;
+  size_t snapshot_count_ = 0;
+  Variable* found_ = nullptr;
+  size_t found_count_ = 0;
+  size_t found_capacity_ = 0;
+};
+
+}  // namespace vt_client

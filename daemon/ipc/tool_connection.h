@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ToolConnection: one client of a ToolEndpoint. Moves bytes without blocking,
+// in bounded memory: a client that does not read its answers is not read from.
+
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+#include "daemon/base/unique_fd.h"
+#include "daemon/ipc/frame.h"
+#include "daemon/ipc/report_collector.h"
+#include "daemon/loop/event_loop.h"
+#include "daemon/loop/fd_watch.h"
+
+namespace vt::ipc {
+
+// Loop-bound.
+class ToolConnection {
+ public:
+  class Owner {
+   public:
+    // `connection` has ended by itself and may be destroyed here.
+    virtual void ConnectionEnded(ToolConnection* connection) = 0;
+
+   protected:
+    ~Owner() = default;
+  };
+
+  // `fd` is a connected non-blocking socket. `owner` and `collector` outlive
+  // the connection.
+  ToolConnection(loop::EventLoop* loop, base::UniqueFd fd, Peer peer,
+                 ReportCollector* collector, Owner* owner);
+  ToolConnection(const ToolConnection&) = delete;
+  ToolConnection& operator=(const ToolConnection&) = delete;
+
+  // Takes what the client has written so far and answers nothing more. True if
+  // that was all it will ever write. The connection is only good for
+  // destruction then.
+  bool TakeRest();
+
+  const ToolOrigin& origin() const { return peer_.origin; }
+
+ private:
+  enum class State {
+    kOpen,
+    kReadAll,  // the client has ended its side; answers may be left to write
+    kBroken,   // it wrote what is not a frame
+  };
+
+  void OnReady();
+  // At most `budget` bytes.
+  void Read(size_t budget);
+  void HandleFrames();
+  void HandleFrame(absl::string_view body);
+  void Write();
+  bool IsFull() const;
+
+  base::UniqueFd fd_;
+  Peer peer_;
+  ReportCollector* const collector_;
+  Owner* const owner_;
+  State state_ = State::kOpen;
+  // The client cannot be answered any more, or need not.
+  bool is_mute_ = false;
+  FrameReader reader_;
+  std::string output_;
+  size_t written_ = 0;
+  // Last: destroyed before the descriptor that it watches.
+  loop::FdWatch watch_;
+};
+
+}  // namespace vt::ipc
