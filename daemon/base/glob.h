@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Glob: the one pattern matcher of vtask, for paths (`*` stops at `/`, `**` is a
-// whole component) and for flat names (environment variables, package names).
+// Glob: the one pattern matcher of vtask, for paths (`*` stops at `/`, `**` is
+// a whole component) and for flat names (environment variables, package names).
 
 #pragma once
 
@@ -43,14 +43,19 @@ class Glob {
   bool MayMatchBelow(absl::string_view path) const;
   const std::string& pattern() const { return pattern_; }
 
+  // `text` with every character that is special in a pattern escaped.
+  static std::string Escape(absl::string_view text);
+  // Whether `pattern` has a character that is special in a pattern.
+  static bool HasSpecial(absl::string_view pattern);
+
  private:
   Glob() = default;
 
   std::string pattern_;
   Style style_ = Style::kPath;
   std::string literal_prefix_;
-  // Brace alternatives, expanded.
-  std::vector<std::string> alternatives_;
+  // Brace alternatives, expanded; each as its components (kFlat: just one).
+  std::vector<std::vector<std::string>> alternatives_;
 };
 
 }  // namespace vt::base
