@@ -19,7 +19,7 @@ namespace vt::workspace {
 // Where something stands in a configuration file; line and column count from 1,
 // 0: unknown.
 struct Position {
-  std::string file;     // absolute
+  std::string file;  // absolute
   int line = 0;
   int column = 0;
 };
@@ -27,16 +27,16 @@ struct Position {
 // One entry of `cache.input` or `cache.output`. `{auto: …}` becomes
 // InputSetting::automatic instead.
 struct GlobSetting {
-  std::string pattern;        // relative to the workspace root, without "!"
+  std::string pattern;  // relative to the workspace root, without "!"
   bool negative = false;
 };
-struct FileSetting {          // `input` or `output`
+struct FileSetting {  // `input` or `output`
   bool automatic = true;
   std::vector<GlobSetting> globs;
 };
 
 struct CacheSettings {
-  bool enabled = true;        // the task's own `cache` is not false
+  bool enabled = true;  // the task's own `cache` is not false
   std::vector<std::string> env;
   std::vector<std::string> untracked_env;
   FileSetting input;
@@ -46,6 +46,8 @@ struct CacheSettings {
   bool honor_tool_opt_out = true;
   bool share_root_only = false;
   std::vector<std::string> services;
+  // The settings stand beside `cache`, not in it (R-CFG-17, X-2).
+  bool older_form = false;
 };
 
 struct DependsOn {
@@ -59,40 +61,44 @@ struct DependsOn {
 
 struct Task {
   std::string name;
-  std::vector<std::string> commands;   // array entries, in order
-  bool is_array = false;               // written as an array
-  bool is_script = false;              // from package.json
-  std::string cwd;                     // absolute, normalised
+  std::vector<std::string> commands;  // array entries, in order
+  bool is_array = false;              // written as an array
+  bool is_script = false;             // from package.json
+  std::string cwd;                    // absolute, normalised
   std::vector<DependsOn> depends_on;
   CacheSettings cache;
   Position position;
 };
 
 struct DependencyEdge {
-  int package = 0;                     // index into Workspace::packages
-  std::string field;                   // "dependencies", "devDependencies"...
-  std::string rule;                    // why: "workspace:", "range", "file:"...
+  int package = 0;    // index into Workspace::packages
+  std::string field;  // "dependencies", "devDependencies"...
+  std::string rule;   // why: "workspace:", "range", "file:"...
 };
 
 struct Package {
-  std::string name;                    // "" if unnamed
-  std::string path;                    // relative to the root, "" for the root
-  std::string directory;               // absolute
+  std::string name;       // "" if unnamed
+  std::string path;       // relative to the root, "" for the root
+  std::string directory;  // absolute
   std::string version;
   // Scripts and tasks by name. A name stands once (R-CFG-8).
   std::map<std::string, Task> tasks;
-  // To other packages of the workspace, each target once, by index.
+  // To other packages of the workspace, by index and field; each pair once.
   std::vector<DependencyEdge> dependencies;
 };
 
 // Immutable.
 struct Workspace {
-  std::string root;                    // absolute, physical (no symlinks)
+  std::string root;  // absolute, physical (no symlinks)
   // The root first, then by path (bytes).
   std::vector<Package> packages;
-  bool cache_scripts = false;          // run.cache of the root
+  bool cache_scripts = false;  // run.cache of the root
   bool cache_tasks = true;
   bool pre_post_scripts = true;
+  // `dependsOn` entries that name nothing (R-CFG-20), each as
+  // "file:line:column: what". They fail every run, but not the list of tasks
+  //
+  std::vector<std::string> dependency_errors;
 
   // The innermost package that contains absolute `directory`; index.
   int PackageOf(absl::string_view directory) const;
