@@ -25,17 +25,20 @@ struct RunFlags {
   bool fail_if_no_match = false;
   bool ignore_depends_on = false;
   int verbose = 0;
-  std::optional<bool> cache;           // --cache, --no-cache
+  std::optional<bool> cache;  // --cache, --no-cache
   LogMode log = LogMode::kInterleaved;
   std::optional<std::string> concurrency_limit;
   bool parallel = false;
   bool dry_run = false;
   bool json = false;
   bool last_details = false;
-  std::optional<std::string> task;     // specifier as typed
+  std::optional<std::string> task;  // specifier as typed
   std::vector<std::string> extra_args;
 };
-struct PrintText { std::string text; int exit_code = 0; };   // help, version
+struct PrintText {
+  std::string text;
+  int exit_code = 0;
+};  // help, version
 struct CacheClean {};
 using Command = std::variant<RunFlags, PrintText, CacheClean>;
 

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plan: what a `vt run` will do: tasks in dependency order, each a list of steps
-// (actions) resolved down to argv, directory, environment and cache policy.
-// Pure: looks at the workspace snapshot, the caller, and PATH on disk.
+// Plan: what a `vt run` will do: tasks in dependency order, each a list of
+// steps (actions) resolved down to argv, directory, environment and cache
+// policy. Pure: looks at the workspace snapshot, the caller, and PATH on disk.
 
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "vtask/storage/v1/storage.pb.h"
 
 #include "daemon/base/env_query.h"
 #include "daemon/plan/command_line.h"
 #include "daemon/workspace/workspace.h"
+#include "vtask/storage/v1/storage.pb.h"
 
 namespace vt::plan {
 
 struct CallerFacts {
-  std::string cwd;                     // absolute
+  std::string cwd;  // absolute
   base::EnvMap env;
 };
 
@@ -28,8 +29,11 @@ struct CallerFacts {
 struct Step {
   enum class Kind { kProcess, kShell, kEcho };
   Kind kind = Kind::kProcess;
-  std::string program;                 // absolute; "" for echo
-  std::vector<std::string> argv;       // argv[0] as written
+  std::string program;  // absolute; "" for echo
+  // The program is not there: the whole text of the error. Only for cached
+  // steps, whose hit does not need it (X-27); `program` is "" then.
+  std::string program_missing;
+  std::vector<std::string> argv;  // argv[0] as written
   // Complete environment of the child but for what tracking and the tool
   // endpoint add; R-ENV-1 for cached steps, R-ENV-3 for others. Sorted.
   std::vector<std::string> env;
@@ -40,14 +44,15 @@ struct Step {
   // the user's `untrackedEnv`, and the default list.
   std::vector<std::string> user_untracked;
   std::vector<std::string> default_untracked;
-  std::string cwd;                     // absolute, normalised
-  std::string echo_text;               // kEcho: what it prints
-  std::string display_cwd;             // "" for the root, else "~/packages/a"
-  std::string display_command;         // as written, extra arguments quoted
+  std::string cwd;              // absolute, normalised
+  std::string echo_text;        // kEcho: what it prints
+  std::string display_cwd;      // "" for the root, else "~/packages/a"
+  std::string display_command;  // as written, extra arguments quoted
+  std::string hook;             // "pretest" if it is part of one
 
-  bool cached = false;                 // R-CACHE-2
-  // Why not, if not: "in task configuration", "for built-in command", or
-  // "its directory is outside the workspace".
+  bool cached = false;  // R-CACHE-2
+  // Why not, if not: "in task configuration", "for built-in command", "for a
+  // nested run" or "its directory is outside the workspace".
   std::string cache_off_reason;
   // Everything known before it runs; set if `cached`.
   vtask::storage::v1::WeakDescription description;
@@ -57,19 +62,19 @@ struct Step {
 };
 
 struct PlannedTask {
-  int package = 0;                     // index into the workspace
+  int package = 0;  // index into the workspace
   std::string package_name;
-  std::string package_path;            // "" for the root
+  std::string package_path;  // "" for the root
   std::string name;
-  std::string label;                   // "pkg#task"
-  std::vector<Step> steps;             // sequential
-  std::vector<int> depends_on;         // indices into Plan::tasks
+  std::string label;            // "pkg#task"
+  std::vector<Step> steps;      // sequential
+  std::vector<int> depends_on;  // indices into Plan::tasks
 };
 
 struct Plan {
-  std::vector<PlannedTask> tasks;      // a valid order: dependencies first
-  int concurrency = 4;                 // tasks at once; 0: unlimited
-  std::vector<std::string> warnings;   // lines for stderr
+  std::vector<PlannedTask> tasks;     // a valid order: dependencies first
+  int concurrency = 4;                // tasks at once; 0: unlimited
+  std::vector<std::string> warnings;  // lines for stderr
 };
 
 // Errors: NOT_FOUND (unknown task or package, with suggestions; exit code 1),
@@ -78,17 +83,24 @@ struct Plan {
 // The message is the whole text after "error: ", causes as further lines
 // that start with "* ".
 absl::StatusOr<Plan> MakePlan(const workspace::Workspace& workspace,
-                              const RunFlags& flags,
-                              const CallerFacts& caller);
+                              const RunFlags& flags, const CallerFacts& caller);
 
 struct ListedTask {
   int package = 0;
   std::string name;
-  std::string label;                   // bare name in the current package
-  std::string command;                 // array joined with " && "
+  std::string label;    // bare name in the current package
+  std::string command;  // array joined with " && "
 };
 // All tasks, as `vt run` without a task lists them (R-CLI-5).
 std::vector<ListedTask> ListTasks(const workspace::Workspace& workspace,
                                   const std::string& cwd);
+
+// When MakePlan answered NOT_FOUND: the text for *stdout* if the request was a
+// bare task name without flags that select or plan (R-CLI-6), with the tasks
+// that are like it; nullopt if the error itself is to be shown on stderr. Ends
+// with a newline.
+std::optional<std::string> UnknownTaskText(
+    const workspace::Workspace& workspace, const RunFlags& flags,
+    const std::string& cwd);
 
 }  // namespace vt::plan
