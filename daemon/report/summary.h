@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Summary: what stands below a run (spec/runner.md R-SUM): short, or with -v
+// one entry an action.
+
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "vtask/v1/run_event.pb.h"
+
+namespace vt::report {
+
+// Thread-compatible.
+class Summary {
+ public:
+  // Takes note of an event; others than starts and ends are ignored.
+  void Add(const vtask::v1::RunEvent& event);
+
+  // After RunFinished. `verbose` > 0: the detailed form. Empty: nothing to say.
+  std::string Render(const std::string& program, int verbose,
+                     bool colour) const;
+
+ private:
+  struct Entry {
+    vtask::v1::ActionStarted started;
+    vtask::v1::ActionFinished finished;
+  };
+  std::string Short(const std::string& program, bool colour) const;
+  std::string Detailed(bool colour) const;
+
+  std::map<uint32_t, vtask::v1::ActionStarted> running_;
+  std::vector<Entry> entries_;  // in order of completion
+  vtask::v1::RunFinished finished_;
+};
+
+}  // namespace vt::report
