@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# Installs what the tests need, builds, and runs them all:
+#
+#   tests/run.sh [--asan|--tsan|--dev] [ctest arguments, such as -R e2e.vite]
+#
+# Ends with what was skipped and why, and one line "N passed, N failed, N skipped".
+# A full run fails below a minimum count, so that tests cannot vanish unnoticed,
+# and, with CI set, where system calls cannot be traced (decisions H24, H25).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. packaging/lib/dependencies.sh
+
+preset=release
+case ${1-} in
+  --asan | --tsan | --dev) preset=${1#--}; shift ;;
+  -h | --help) sed -n '4,10s/^# \{0,1\}//p' "$0"; exit ;;
+esac
+
+vt_apt "${vt_build_packages[@]}" "${vt_test_packages[@]}"
+vt_npm_tools
+# Two installations by npm: tests need the same app in two clones.
+vt_npm_ci tests/examples/vite-app "$vt_deps/example"
+vt_npm_ci tests/examples/vite-app "$vt_deps/example-2"
+vt_npm_ci client/grpc "$vt_deps/grpc"
+
+listener=$(python3 tests/support/listener.py) || true
+printf 'tracing: %s\n' "$listener"
+if [ -n "${CI-}" ] && [ "$listener" != available ]; then
+  vt_die 'CI must be able to trace system calls; see docs/TROUBLESHOOTING.md#tracing'
+fi
+
+vt_say "Building ($preset preset)"
+# Configured every time: the list of end-to-end tests is made then.
+cmake --preset "$preset" >/dev/null
+cmake --build --preset "$preset"
+
+vt_say 'Testing'
+report=$PWD/build/$preset/tests.xml
+rm -f "$report"
+status=0
+ctest --preset "$preset" --parallel 2 --output-junit "$report" "$@" || status=$?
+
+full=--full
+[ "$#" -eq 0 ] && [ "$preset" = release ] || full=
+python3 tests/support/summary.py "$report" $full || status=1
+exit "$status"
