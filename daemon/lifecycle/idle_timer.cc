@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/lifecycle/idle_timer.h"
+
+#include <utility>
+
+namespace vt::lifecycle {
+
+IdleTimer::IdleTimer(loop::EventLoop* loop, absl::Duration patience,
+                     std::function<void()> on_idle)
+    : loop_(loop),
+      patience_(patience),
+      on_idle_(std::move(on_idle)) {
+  Arm();
+}
+
+void IdleTimer::SetBusy(bool busy) {
+  if (busy == busy_) {
+    return;
+  }
+  busy_ = busy;
+  if (busy) {
+    timer_.reset();
+  } else {
+    Arm();
+  }
+}
+
+void IdleTimer::Arm() {
+  if (patience_ < absl::InfiniteDuration()) {
+    timer_ = std::make_unique<loop::Timer>(loop_, patience_, on_idle_);
+  }
+}
+
+}  // namespace vt::lifecycle
