@@ -12,12 +12,12 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "vtask/v1/daemon.pb.h"
 
 #include "daemon/cache/action_cache.h"
 #include "daemon/loop/event_loop.h"
 #include "daemon/loop/worker_pool.h"
 #include "daemon/track/tracker.h"
+#include "vtask/v1/daemon.pb.h"
 
 namespace vt::run {
 
@@ -36,9 +36,11 @@ class RunSink {
 using RunId = uint64_t;
 
 struct RunnerOptions {
-  std::string runtime_directory;     // tool endpoints, addon
-  std::string tool_addon;            // absolute path of the .node, may be ""
-  std::string keeper;                // absolute path of vt-keeper
+  std::string runtime_directory;  // ours alone or not; never an input
+  std::string tool_directory;     // tool endpoints; emptied by Create
+  std::string state_directory;    // last runs, for --last-details
+  std::string tool_addon;         // absolute path of the .node, may be ""
+  std::string keeper;             // absolute path of vt-keeper
   track::Tier tier;
   // See track::TrackerOptions::entrust_listener. May be null.
   std::function<std::function<void()>(int listener_fd)> entrust_listener;
@@ -47,7 +49,8 @@ struct RunnerOptions {
 // Loop-bound, but for its factory. Callbacks run on the loop.
 class Runner {
  public:
-  // `cache` may be null: everything runs uncached, and says why (`cache_error`).
+  // `cache` may be null: everything runs uncached, and says why
+  // (`cache_error`).
   static std::unique_ptr<Runner> Create(loop::EventLoop* loop,
                                         loop::WorkerPool* workers,
                                         cache::ActionCache* cache,
@@ -55,8 +58,8 @@ class Runner {
                                         RunnerOptions options);
   virtual ~Runner() = default;
 
-  // Starts a run. `sink` must live until its Finish was called or Cancel(id) has
-  // been followed by Finish.
+  // Starts a run. `sink` must live until its Finish was called or Cancel(id)
+  // has been followed by Finish.
   virtual RunId Start(vtask::v1::RunStart start, RunSink* sink) = 0;
   // Requests after the first; unknown ids are ignored.
   virtual void Signal(RunId id, int number) = 0;

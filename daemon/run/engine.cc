@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/run/engine.h"
+
+#include "absl/status/statusor.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+#include "daemon/base/file.h"
+
+namespace vt::run {
+namespace {
+
+// Parent of `pid`, 0 if it is gone. The command in /proc/PID/stat is in
+// parentheses and may hold anything: count from the last one (proc(5)).
+pid_t ParentOf(pid_t pid) {
+  const absl::StatusOr<std::string> stat =
+      base::ReadFile(absl::StrCat("/proc/", pid, "/stat"));
+  if (!stat.ok()) {
+    return 0;
+  }
+  const size_t close = stat->rfind(')');
+  if (close == std::string::npos) {
+    return 0;
+  }
+  const std::vector<absl::string_view> fields = absl::StrSplit(
+      absl::string_view(*stat).substr(close + 1), ' ', absl::SkipEmpty());
+  int parent = 0;
+  return fields.size() > 1 && absl::SimpleAtoi(fields[1], &parent) ? parent : 0;
+}
+
+}  // namespace
+
+RunningAction* FindEnclosing(Engine* engine, pid_t pid) {
+  // Bounded, should the tree change under the walk.
+  for (int depth = 0; pid > 1 && depth < 256; ++depth) {
+    if (const auto found = engine->running.find(pid);
+        found != engine->running.end()) {
+      return &found->second;
+    }
+    pid = ParentOf(pid);
+  }
+  return nullptr;
+}
+
+}  // namespace vt::run

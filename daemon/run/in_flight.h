@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// InFlight: two requests for the same action (root, directory, weak
+// fingerprint) never run at once (decisions H1). The second waits, then looks
+// up for itself.
+
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+
+namespace vt::run {
+
+using ActionId = uint64_t;
+
+// Loop-bound.
+class InFlight {
+ public:
+  // Who holds `key` now; 0: nobody.
+  ActionId Holder(const std::string& key) const;
+
+  // Takes `key` for `id` and returns true, or queues: `then` is called once it
+  // is `id`'s turn (which then holds it).
+  bool Acquire(const std::string& key, ActionId id, std::function<void()> then);
+
+  // Gives `key` back, or leaves its queue. The next in line is called from
+  // here.
+  void Release(const std::string& key, ActionId id);
+
+ private:
+  struct Waiter {
+    ActionId id;
+    std::function<void()> then;
+  };
+  struct Line {
+    ActionId holder = 0;
+    std::deque<Waiter> waiting;
+  };
+  std::map<std::string, Line> lines_;
+};
+
+}  // namespace vt::run

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Session: one `vt run`: command line, plan, schedule, and the stream of events
+// that its caller sees.
+
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+#include "daemon/run/engine.h"
+#include "daemon/run/runner.h"
+#include "vtask/v1/daemon.pb.h"
+
+namespace vt::run {
+
+// Loop-bound.
+class Session {
+ public:
+  struct Hooks {
+    // Every event, stamped, for subscribers.
+    std::function<void(const Session&, const vtask::v1::RunEvent&)> on_event;
+    // The sink has had its Finish; the session may be destroyed after return.
+    std::function<void(RunId)> on_done;
+  };
+
+  static std::unique_ptr<Session> Create(RunId id, Engine* engine,
+                                         vtask::v1::RunStart start,
+                                         RunSink* sink, Hooks hooks);
+  virtual ~Session() = default;
+
+  virtual void Start() = 0;
+  virtual void Signal(int number) = 0;
+  virtual void Stdin(absl::string_view data, bool eof) = 0;
+  virtual void Executed(const vtask::v1::RunRequest::Executed& answer) = 0;
+  virtual void SinkDrained() = 0;
+  // The caller has gone: SIGTERM to everything, SIGKILL a second later.
+  virtual void CallerGone() = 0;
+
+  virtual vtask::v1::RunInfo info() const = 0;
+  // Empty until the plan is made.
+  virtual const std::string& workspace_root() const = 0;
+};
+
+}  // namespace vt::run

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/run/task_process.h"
+
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+#include "daemon/base/path.h"
+#include "daemon/base/status.h"
+#include "daemon/run/action.h"
+#include "daemon/run/output_pipe.h"
+#include "daemon/run/stdin_pipe.h"
+#include "daemon/track/tracker.h"
+
+namespace vt::run {
+namespace {
+
+// How long stragglers may hold the end of an action: shared/tracking.md 7 and
+// tool-ipc D4.
+constexpr absl::Duration kTraceIdle = absl::Milliseconds(100);
+constexpr absl::Duration kDrain = absl::Seconds(2);
+
+// What a file held before an action changed it; above 16 MiB it is not worth
+// the wait (decisions H4).
+std::optional<base::Digest> PreStateDigest(fingerprint::FileDigests* files,
+                                           const std::string& root,
+                                           const std::string& path) {
+  constexpr uint64_t kMaxPreState = 16 << 20;
+  const fingerprint::FileState look =
+      files->Look(root, path, /*follow=*/false, /*want_content=*/false);
+  if (look.size > kMaxPreState) {
+    return std::nullopt;
+  }
+  return files->Look(root, path, /*follow=*/false, /*want_content=*/true)
+      .content;
+}
+
+class TaskProcessImpl final : public TaskProcess {
+ public:
+  TaskProcessImpl(Engine* engine, Hooks hooks)
+      : engine_(engine),
+        hooks_(std::move(hooks)) {}
+
+  absl::Status Spawn(const CallerContext& context, const plan::Step& step,
+                     RunningAction running);
+
+  void Cancel(int signal) override {
+    cancelled_ = true;
+    if (process_ != nullptr) {
+      process_->Terminate(signal);
+    }
+  }
+  void SetPaused(bool paused) override {
+    stdout_->SetPaused(paused);
+    stderr_->SetPaused(paused);
+  }
+  void Stdin(absl::string_view data, bool eof) override {
+    if (stdin_ != nullptr) {
+      stdin_->Write(data, eof);
+    }
+  }
+
+ private:
+  absl::Status OpenPipes(const plan::Step& step, exec::SpawnOptions* options);
+  absl::Status OpenEndpoint(const plan::Step& step,
+                            exec::SpawnOptions* options);
+  absl::Status StartTracker(const std::string& root, const plan::Step& step,
+                            exec::SpawnOptions* options);
+  void OnExit(exec::ExitStatus status);
+  void Joined();
+
+  Engine* const engine_;
+  const Hooks hooks_;
+  std::unique_ptr<OutputPipe> stdout_, stderr_;
+  std::unique_ptr<StdinPipe> stdin_;
+  std::unique_ptr<ipc::ToolEndpoint> endpoint_;
+  std::unique_ptr<track::Tracker> tracker_;
+  std::unique_ptr<exec::Process> process_;
+  // Environment entry by which leftovers of this action are known.
+  std::string marker_;
+  bool cancelled_ = false;
+  int drains_ = 0;
+  TaskEnd end_;
+};
+
+absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
+                                    const plan::Step& step,
+                                    RunningAction running) {
+  if (step.program.empty()) {
+    return absl::NotFoundError(step.program_missing);
+  }
+  exec::SpawnOptions options;
+  options.program = step.program;
+  options.argv = step.argv;
+  options.env = step.env;
+  options.cwd = step.cwd;
+  options.umask = context.umask;
+  options.nice = context.nice;
+  options.limits = context.limits;
+  marker_ = absl::StrCat("VT_ACTION=", ::getpid(), ".", running.id);
+  options.env.push_back(marker_);
+  VT_RETURN_IF_ERROR(OpenPipes(step, &options));
+  if (step.cached) {
+    VT_RETURN_IF_ERROR(OpenEndpoint(step, &options));
+    VT_RETURN_IF_ERROR(StartTracker(context.root, step, &options));
+  }
+  end_.started = absl::Now();
+  end_.started_file_clock_ns = fingerprint::FileClockNow();
+  absl::StatusOr<exec::Child> child = exec::Spawn(options);
+  if (tracker_ != nullptr) {
+    tracker_->SpawnReturned(child.ok());
+  }
+  VT_RETURN_IF_ERROR(child.status());
+  stdout_->CloseWriter();
+  stderr_->CloseWriter();
+  if (stdin_ != nullptr) {
+    stdin_->CloseReader();
+  }
+  engine_->running[child->pid] = std::move(running);
+  process_ =
+      exec::Process::Watch(engine_->loop, *std::move(child),
+                           [this](exec::ExitStatus status) { OnExit(status); });
+  return absl::OkStatus();
+}
+
+absl::Status TaskProcessImpl::OpenPipes(const plan::Step& step,
+                                        exec::SpawnOptions* options) {
+  const auto open = [this](bool is_stderr) {
+    return OutputPipe::Open(engine_->loop,
+                            [this, is_stderr](absl::string_view data) {
+                              hooks_.on_output(is_stderr, data);
+                            });
+  };
+  VT_ASSIGN_OR_RETURN(stdout_, open(/*is_stderr=*/false));
+  VT_ASSIGN_OR_RETURN(stderr_, open(/*is_stderr=*/true));
+  options->stdout_fd = stdout_->writer();
+  options->stderr_fd = stderr_->writer();
+  if (!step.cached) {
+    VT_ASSIGN_OR_RETURN(stdin_, StdinPipe::Open(engine_->loop));
+    options->stdin_fd = stdin_->reader();
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TaskProcessImpl::OpenEndpoint(const plan::Step& step,
+                                           exec::SpawnOptions* options) {
+  ipc::ToolEndpointOptions endpoint;
+  endpoint.directory = engine_->options.tool_directory;
+  endpoint.env = *step.tool_env;
+  absl::StatusOr<std::unique_ptr<ipc::ToolEndpoint>> opened =
+      ipc::ToolEndpoint::Open(engine_->loop, std::move(endpoint));
+  VT_RETURN_IF_ERROR(
+      base::Annotate(opened.status(), "failed to set up task communication"));
+  endpoint_ = *std::move(opened);
+  options->env.push_back(absl::StrCat("VP_RUN_IPC_NAME=", endpoint_->name()));
+  options->env.push_back(absl::StrCat("VT_IPC=", endpoint_->name()));
+  if (!engine_->options.tool_addon.empty()) {
+    options->env.push_back(
+        absl::StrCat("VP_RUN_NODE_CLIENT_PATH=", engine_->options.tool_addon));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status TaskProcessImpl::StartTracker(const std::string& root,
+                                           const plan::Step& step,
+                                           exec::SpawnOptions* options) {
+  const vtask::storage::v1::WeakDescription& description = step.description;
+  const bool inferred =
+      description.input().automatic() || description.output().automatic();
+  if (!description.track() || !inferred || engine_->options.tier.level > 3 ||
+      engine_->cache == nullptr) {
+    return absl::OkStatus();
+  }
+  track::TrackerOptions tracking;
+  tracking.tier = engine_->options.tier;
+  tracking.digest = [files = &engine_->cache->files(),
+                     root](const std::string& path) {
+    return PreStateDigest(files, root, path);
+  };
+  tracking.own_directories = {engine_->options.runtime_directory};
+  if (!engine_->options.tool_addon.empty()) {
+    tracking.own_directories.emplace_back(
+        base::Dirname(engine_->options.tool_addon));
+  }
+  tracking.workspace_root = root;
+  tracking.allowed_services.assign(description.services().begin(),
+                                   description.services().end());
+  tracking.entrust_listener = engine_->options.entrust_listener;
+  VT_ASSIGN_OR_RETURN(tracker_, track::Tracker::Start(std::move(tracking)));
+  tracker_->Prepare(options);
+  return absl::OkStatus();
+}
+
+void TaskProcessImpl::OnExit(exec::ExitStatus status) {
+  end_.status = status;
+  end_.duration = absl::Now() - end_.started;
+  const pid_t pid = process_->pid();
+  if (const auto found = engine_->running.find(pid);
+      found != engine_->running.end()) {
+    end_.had_nested_run = found->second.has_nested_run;
+    engine_->running.erase(found);
+  }
+  stdout_->Finish();
+  stderr_->Finish();
+  stdin_ = nullptr;
+  process_ = nullptr;
+  drains_ = endpoint_ != nullptr ? 2 : 1;
+  if (endpoint_ != nullptr) {
+    endpoint_->Drain(cancelled_ ? absl::ZeroDuration() : kDrain,
+                     [this](ipc::ToolReports reports) {
+                       end_.reports = std::move(reports);
+                       Joined();
+                     });
+  }
+  engine_->workers->Run(
+      [pid, marker = marker_, cancelled = cancelled_,
+       tracker = tracker_.get()] {
+        if (cancelled) {
+          exec::KillLeftovers(pid, marker);
+        }
+        std::optional<track::AccessSet> accesses;
+        if (tracker != nullptr) {
+          accesses = tracker->Drain(kTraceIdle, kDrain);
+        }
+        return accesses;
+      },
+      [this](std::optional<track::AccessSet> accesses) {
+        end_.accesses = std::move(accesses);
+        Joined();
+      });
+}
+
+void TaskProcessImpl::Joined() {
+  if (--drains_ > 0) {
+    return;
+  }
+  // Copies: the hook may destroy this object.
+  const Hooks hooks = hooks_;
+  hooks.on_end(std::move(end_));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<TaskProcess>> TaskProcess::Start(
+    Engine* engine, const CallerContext& context, const plan::Step& step,
+    RunningAction running, Hooks hooks) {
+  auto self = std::make_unique<TaskProcessImpl>(engine, std::move(hooks));
+  VT_RETURN_IF_ERROR(self->Spawn(context, step, std::move(running)));
+  return std::unique_ptr<TaskProcess>(std::move(self));
+}
+
+}  // namespace vt::run

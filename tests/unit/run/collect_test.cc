@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/run/collect.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "daemon/fingerprint/sink.h"
+#include "tests/support/temp_dir.h"
+
+namespace vt::run {
+namespace {
+
+namespace fs = std::filesystem;
+namespace storage = vtask::storage::v1;
+using storage::Observation;
+using storage::Value;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using track::Access;
+using track::PreState;
+using vtask::v1::NotStored;
+
+class CollectTest : public testing::Test {
+ protected:
+  CollectTest() : root_(fs::canonical(dir_.path()).string()), files_(nullptr) {
+    description_.mutable_input()->set_automatic(true);
+    description_.mutable_output()->set_automatic(true);
+    description_.set_track(true);
+    description_.set_honor_opt_out(true);
+    description_.set_toolchain_executed(true);
+  }
+
+  void Write(const std::string& path, const std::string& text) {
+    fs::create_directories(fs::path(root_ + "/" + path).parent_path());
+    std::ofstream(root_ + "/" + path) << text;
+  }
+
+  Access& Saw(const std::string& path, uint32_t observed) {
+    Access access;
+    access.path = path[0] == '/' ? path
+                  : path.empty() ? root_
+                                 : root_ + "/" + path;
+    access.observed = observed;
+    accesses_.accesses.push_back(access);
+    return accesses_.accesses.back();
+  }
+
+  Collected Run() {
+    std::sort(accesses_.accesses.begin(), accesses_.accesses.end(),
+              [](const Access& a, const Access& b) { return a.path < b.path; });
+    CollectInput input;
+    input.root = root_;
+    input.description = &description_;
+    input.accesses = &accesses_;
+    input.reports = &reports_;
+    input.user_untracked = untracked_;
+    input.files = &files_;
+    input.is_own_output = [this](const std::string& path,
+                                 const base::Digest& digest) {
+      return path == own_path_ && digest == own_digest_;
+    };
+    return Collect(input);
+  }
+
+  static const Observation* Find(const Collected& collected,
+                                 Observation::Kind kind,
+                                 const std::string& path) {
+    for (const Observation& o : collected.action.path_set.observations()) {
+      if (o.kind() == kind && o.path() == path) {
+        return &o;
+      }
+    }
+    return nullptr;
+  }
+
+  static std::string Names(const Collected& collected) {
+    std::string names;
+    for (const Observation& o : collected.action.path_set.observations()) {
+      names += Observation::Kind_Name(o.kind()) + " " + o.path() + "\n";
+    }
+    return names;
+  }
+
+  test::TempDir dir_;
+  const std::string root_;
+  fingerprint::FileDigests files_;
+  storage::WeakDescription description_;
+  track::AccessSet accesses_;
+  ipc::ToolReports reports_;
+  std::vector<std::string> untracked_;
+  std::string own_path_;
+  base::Digest own_digest_;
+};
+
+TEST_F(CollectTest, ReadsBecomeInputsAndWritesOutputs) {
+  Write("src/a.ts", "a");
+  Write("dist/a.js", "a");
+  Saw("src/a.ts", track::kContent | track::kMetadata);
+  Access& made = Saw("dist/a.js", 0);
+  made.mutated = made.is_output = true;
+  made.pre_state = PreState::kMissing;
+  const Collected collected = Run();
+  EXPECT_FALSE(collected.not_stored.has_value());
+  EXPECT_EQ(Names(collected), "CONTENT src/a.ts\n");
+  EXPECT_THAT(collected.action.outputs, ElementsAre("dist/a.js"));
+}
+
+TEST_F(CollectTest, FilesOutsideTheWorkspaceCountOnlyIfExecuted) {
+  Saw("/etc/passwd", track::kContent);
+  Saw("/usr/bin/true", track::kContent | track::kExecuted);
+  EXPECT_EQ(Names(Run()), "EXECUTED /usr/bin/true\n");
+}
+
+TEST_F(CollectTest, RepositoryMetadataNeverCounts) {
+  Write(".git/HEAD", "x");
+  Write("packages/a/.git/HEAD", "x");
+  Saw(".git/HEAD", track::kContent);
+  Saw("packages/a/.git/HEAD", track::kContent);
+  EXPECT_EQ(Names(Run()), "CONTENT packages/a/.git/HEAD\n");
+}
+
+TEST_F(CollectTest, OwnOutputsAreLeftOutOfAListedParent) {
+  Write("dist/a.js", "a");
+  Write("keep.txt", "k");
+  Saw("", track::kListing);
+  Access& directory = Saw("dist", 0);
+  directory.mutated = directory.is_output = true;
+  Access& made = Saw("dist/a.js", 0);
+  made.mutated = made.is_output = true;
+  const Collected collected = Run();
+  const Observation* listing = Find(collected, Observation::LISTING, "");
+  ASSERT_NE(listing, nullptr);
+  EXPECT_THAT(listing->ignored(), ElementsAre("dist"));
+}
+
+// R-CACHE-16: an emptied and refilled directory, extra entries or not.
+TEST_F(CollectTest, DirectoryOfOwnOutputsIsNoInput) {
+  Write("dist/a.js", "a");
+  Saw("dist", track::kListing | track::kMetadata);
+  Access& made = Saw("dist/a.js", 0);
+  made.mutated = made.is_output = true;
+  made.pre_state = PreState::kFile;
+  const Collected collected = Run();
+  EXPECT_EQ(Names(collected), "");
+  EXPECT_THAT(collected.action.refilled, ElementsAre("dist"));
+}
+
+TEST_F(CollectTest, DirectoryWithForeignEntriesStaysAnInput) {
+  Write("dist/a.js", "a");
+  Write("dist/hand.txt", "h");
+  Saw("dist", track::kListing);
+  Access& made = Saw("dist/a.js", 0);
+  made.mutated = made.is_output = true;
+  const Observation* listing = Find(Run(), Observation::LISTING, "dist");
+  EXPECT_NE(listing, nullptr);
+}
+
+// Decisions H4.
+TEST_F(CollectTest, ProbedThenCreatedIsRebuildable) {
+  Write("cache.json", "1");
+  Access& access = Saw("cache.json", track::kContent);
+  access.mutated = access.is_output = true;
+  access.pre_state = PreState::kMissing;
+  const Collected collected = Run();
+  const Observation* o = Find(collected, Observation::CONTENT, "cache.json");
+  ASSERT_NE(o, nullptr);
+  EXPECT_TRUE(o->rebuildable());
+}
+
+TEST_F(CollectTest, RewrittenSourceIsAnOrdinaryInputWithItsOldContent) {
+  Write("a.ts", "formatted");
+  const base::Digest before = fingerprint::Sha256("unformatted");
+  Access& access = Saw("a.ts", track::kContent);
+  access.mutated = access.is_output = true;
+  access.pre_state = PreState::kFile;
+  access.pre_digest = before;
+  const Collected collected = Run();
+  const Observation* o = Find(collected, Observation::CONTENT, "a.ts");
+  ASSERT_NE(o, nullptr);
+  EXPECT_FALSE(o->rebuildable());
+  const Value& value =
+      collected.action.known_values.at({Observation::CONTENT, "a.ts"});
+  EXPECT_EQ(base::Digest::FromBytes(value.digest()), before);
+}
+
+TEST_F(CollectTest, RewrittenOwnOutputIsRebuildable) {
+  Write("state", "2");
+  own_path_ = "state";
+  own_digest_ = fingerprint::Sha256("1");
+  Access& access = Saw("state", track::kContent);
+  access.mutated = access.is_output = true;
+  access.pre_state = PreState::kFile;
+  access.pre_digest = own_digest_;
+  const Collected collected = Run();
+  EXPECT_TRUE(Find(collected, Observation::CONTENT, "state")->rebuildable());
+}
+
+// Tool-ipc D10: what a hit would not bring back must be there, unchanged.
+TEST_F(CollectTest, RewrittenButNotRestoredIsNotRebuildable) {
+  Write("state", "2");
+  reports_.ignored_outputs.push_back({root_ + "/state", {}});
+  Access& access = Saw("state", track::kContent);
+  access.mutated = access.is_output = true;
+  access.pre_state = PreState::kMissing;
+  const Collected collected = Run();
+  EXPECT_FALSE(Find(collected, Observation::CONTENT, "state")->rebuildable());
+  EXPECT_THAT(collected.action.outputs, IsEmpty());
+}
+
+TEST_F(CollectTest, UnknownOldContentIsNotStored) {
+  Write("big", "2");
+  Access& access = Saw("big", track::kContent);
+  access.mutated = access.is_output = true;
+  access.pre_state = PreState::kFile;
+  const Collected collected = Run();
+  ASSERT_TRUE(collected.not_stored.has_value());
+  EXPECT_EQ(collected.not_stored->reason(), NotStored::DEVICE_OR_LIMIT);
+}
+
+TEST_F(CollectTest, DeletionOfAGivenFileIsRecorded) {
+  Access& access = Saw("old.js", 0);
+  access.mutated = access.is_deletion = true;
+  access.pre_state = PreState::kFile;
+  access.pre_digest = fingerprint::Sha256("x");
+  const Collected collected = Run();
+  ASSERT_EQ(collected.action.deletions.size(), 1u);
+  EXPECT_EQ(collected.action.deletions[0].path(), "old.js");
+}
+
+TEST_F(CollectTest, IgnoredPathsAreNeitherInputsNorOutputs) {
+  Write("tmp/x", "1");
+  reports_.ignored_inputs.push_back({root_ + "/tmp", {}});
+  reports_.ignored_outputs.push_back({root_ + "/tmp", {}});
+  Access& access = Saw("tmp/x", track::kContent);
+  access.mutated = access.is_output = true;
+  access.pre_state = PreState::kFile;
+  const Collected collected = Run();
+  EXPECT_FALSE(collected.not_stored.has_value());
+  EXPECT_EQ(Names(collected), "");
+  EXPECT_THAT(collected.action.outputs, IsEmpty());
+}
+
+TEST_F(CollectTest, TrackedNamesBecomeInputsUnlessTheUserSaysNo) {
+  using Kind = ipc::EnvReport::Kind;
+  reports_.env = {{Kind::kName, "A", true, {}},
+                  {Kind::kName, "QUIET", false, {}},
+                  {Kind::kName, "MINE", true, {}},
+                  {Kind::kName, "KEYED", true, {}},
+                  {Kind::kPrefix, "VITE_", true, {}}};
+  untracked_ = {"MI*"};
+  description_.add_env()->set_name("KEYED");
+  EXPECT_EQ(Names(Run()), "ENV A\nENV_PREFIX VITE_\n");
+}
+
+TEST_F(CollectTest, DotenvReferencesAreTracked) {
+  Write(".env", "VITE_X=$SECRET $MINE\n");
+  untracked_ = {"MINE"};
+  Saw(".env", track::kContent);
+  const Collected collected = Run();
+  EXPECT_EQ(Names(collected), "CONTENT .env\nENV SECRET\n");
+  EXPECT_THAT(collected.notes, testing::SizeIs(1));
+}
+
+TEST_F(CollectTest, OptOutIsHonouredAndNamesWhoAsked) {
+  reports_.opt_outs.push_back({"", "tool.js:3", {42, "node", "", ""}});
+  const Collected collected = Run();
+  ASSERT_TRUE(collected.not_stored.has_value());
+  EXPECT_EQ(collected.not_stored->reason(), NotStored::TOOL_OPTED_OUT);
+  EXPECT_EQ(collected.not_stored->origin(), "tool.js:3, node [42]");
+}
+
+// Tool-ipc D5: `vitest run` constructs a server and never serves.
+TEST_F(CollectTest, VitesOptOutCountsOnlyIfThatProcessListened) {
+  reports_.opt_outs.push_back({"",
+                               "/w/node_modules/vite/dist/node/chunk.js:1:2",
+                               {42, "node", "", ""}});
+  EXPECT_FALSE(Run().not_stored.has_value());
+  accesses_.listeners = {41};
+  EXPECT_FALSE(Run().not_stored.has_value());
+  accesses_.listeners = {42};
+  EXPECT_TRUE(Run().not_stored.has_value());
+}
+
+TEST_F(CollectTest, OptOutCanBeOverruledByTheUser) {
+  description_.set_honor_opt_out(false);
+  reports_.opt_outs.push_back({"", "tool.js:3", {42, "node", "", ""}});
+  const Collected collected = Run();
+  EXPECT_FALSE(collected.not_stored.has_value());
+  EXPECT_THAT(collected.notes, testing::SizeIs(1));
+}
+
+TEST_F(CollectTest, FlawsAndBrokenTalkAreNotStored) {
+  accesses_.flaws.push_back({NotStored::FOREIGN_ABI, "32-bit program", "/x"});
+  EXPECT_EQ(Run().not_stored->reason(), NotStored::FOREIGN_ABI);
+  reports_.protocol_error = "frame of 0 bytes";
+  EXPECT_EQ(Run().not_stored->reason(), NotStored::TOOL_ERROR);
+}
+
+TEST_F(CollectTest, DeclaredFilesNeedNoTracking) {
+  description_.mutable_input()->set_automatic(false);
+  description_.mutable_output()->set_automatic(false);
+  storage::Glob* glob = description_.mutable_output()->add_globs();
+  glob->set_pattern("dist/**");
+  Write("dist/a.js", "a");
+  accesses_.flaws.push_back({NotStored::FOREIGN_ABI, "32-bit program", "/x"});
+  const Collected collected = Run();
+  EXPECT_FALSE(collected.not_stored.has_value());
+  EXPECT_THAT(collected.action.outputs, ElementsAre("dist/a.js"));
+}
+
+}  // namespace
+}  // namespace vt::run

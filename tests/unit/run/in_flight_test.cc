@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/run/in_flight.h"
+
+#include <vector>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace vt::run {
+namespace {
+
+using testing::ElementsAre;
+
+TEST(InFlightTest, SecondRequestWaitsForTheFirst) {
+  InFlight in_flight;
+  std::vector<ActionId> turns;
+  EXPECT_TRUE(in_flight.Acquire("k", 1, [] {}));
+  EXPECT_FALSE(in_flight.Acquire("k", 2, [&] { turns.push_back(2); }));
+  EXPECT_FALSE(in_flight.Acquire("k", 3, [&] { turns.push_back(3); }));
+  EXPECT_TRUE(in_flight.Acquire("other", 4, [] {}));
+  in_flight.Release("k", 1);
+  EXPECT_THAT(turns, ElementsAre(2));
+  EXPECT_EQ(in_flight.Holder("k"), 2u);
+  in_flight.Release("k", 2);
+  EXPECT_THAT(turns, ElementsAre(2, 3));
+}
+
+TEST(InFlightTest, WaiterThatLeavesIsNotCalled) {
+  InFlight in_flight;
+  bool called = false;
+  in_flight.Acquire("k", 1, [] {});
+  in_flight.Acquire("k", 2, [&] { called = true; });
+  in_flight.Release("k", 2);
+  in_flight.Release("k", 1);
+  EXPECT_FALSE(called);
+  EXPECT_EQ(in_flight.Holder("k"), 0u);
+}
+
+}  // namespace
+}  // namespace vt::run
