@@ -49,10 +49,12 @@ struct Batch {
 // Thread-safe. Blocking: call it from the worker pool, never from the loop.
 class Database {
  public:
-  // Opens, or creates, the database in `directory`.
+  // Opens, or creates, the database in `directory`. One of an older format is
+  // emptied (see notice()).
   //
   // Errors: UNAVAILABLE when another process holds its lock; DATA_LOSS when it
-  // is corrupt; RESOURCE_EXHAUSTED for a full disk; otherwise as RocksDB says.
+  // is corrupt; FAILED_PRECONDITION when a newer vtask made it;
+  // RESOURCE_EXHAUSTED for a full disk; otherwise as RocksDB says.
   static absl::StatusOr<std::unique_ptr<Database>> Open(
       absl::string_view directory);
   virtual ~Database() = default;
@@ -65,8 +67,18 @@ class Database {
   // until it returns false.
   virtual absl::Status Scan(
       Table table, absl::string_view prefix,
-      const std::function<bool(absl::string_view key,
-                               absl::string_view value)>& visit) const = 0;
+      const std::function<bool(absl::string_view key, absl::string_view value)>&
+          visit) const = 0;
+
+  // Deletes everything but the format number.
+  virtual absl::Status Clear() = 0;
+  // Moves what only the log holds into tables, so that the next Open is short.
+  virtual absl::Status Flush() = 0;
+  // Not empty: one sentence for people, about an older format that was dropped.
+  virtual const std::string& notice() const = 0;
 };
+
+// Number of the stored format, in kMeta under "format" as decimal digits.
+inline constexpr int kStoredFormat = 1;
 
 }  // namespace vt::store
