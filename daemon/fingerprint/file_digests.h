@@ -7,15 +7,19 @@
 
 #pragma once
 
+#include <sys/stat.h>
+
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
-#include "vtask/storage/v1/storage.pb.h"
 
 #include "daemon/base/digest.h"
+#include "vtask/storage/v1/storage.pb.h"
 
 namespace vt::store {
 class Database;
@@ -25,15 +29,27 @@ namespace vt::fingerprint {
 
 // What stands at a path now.
 struct FileState {
-  vtask::storage::v1::Value::Type type =
-      vtask::storage::v1::Value::MISSING;
-  uint32_t mode = 0;            // st_mode & 07777
+  vtask::storage::v1::Value::Type type = vtask::storage::v1::Value::MISSING;
+  uint32_t mode = 0;  // st_mode & 07777
   uint64_t size = 0;
   int64_t mtime_ns = 0;
   int64_t ctime_ns = 0;
-  std::optional<base::Digest> content;   // FILE, if asked for
-  bool contains_root = false;            // with content
+  std::optional<base::Digest> content;  // FILE, if asked for
+  bool contains_root = false;           // with content
+  // With content: a moment (ns since 1970) from which on the file has had this
+  // content, as far as this daemon can prove. 0 for anything else.
+  int64_t known_since_ns = 0;
 };
+
+// The clock that the kernel stamps files with (CLOCK_REALTIME_COARSE): a file
+// changed later than this call has a ctime that is not smaller. In ns.
+int64_t FileClockNow();
+
+// Sixteen bytes that stand for a root in keys; kMeta names the root for it.
+std::string RootId(const std::string& root);
+
+// Digest of the text of a symbolic link, root replaced; never that of a file.
+base::Digest LinkDigest(const std::string& root, absl::string_view text);
 
 // Thread-safe. Blocking.
 class FileDigests {
@@ -57,8 +73,24 @@ class FileDigests {
                                     absl::string_view bytes,
                                     bool* contains_root);
 
+  // Notes that `path`, whose status is `st`, has this content. The caller wrote
+  // or read it between `since_ns` (FileClockNow) and the moment of `st`. What
+  // is too young to be told from a later change is forgotten instead.
+  void Remember(const std::string& root, const std::string& path,
+                const struct stat& st, const base::Digest& content,
+                bool contains_root, int64_t since_ns);
+
   // Writes what changed since the last call to the database.
   absl::Status Save();
+
+  // Lets go of the database, which may be destroyed after this. Look goes on in
+  // memory.
+  void Detach();
+  // Forgets everything it holds in memory, and what was not saved.
+  void Forget();
+
+  // Files read for their content so far; for tests and statistics.
+  uint64_t reads() const;
 
  private:
   struct State;

@@ -9,20 +9,19 @@
 #include <string>
 #include <vector>
 
-#include "vtask/storage/v1/storage.pb.h"
-#include "vtask/v1/run_event.pb.h"
-
 #include "daemon/base/digest.h"
 #include "daemon/base/env_query.h"
 #include "daemon/fingerprint/file_digests.h"
 #include "daemon/fingerprint/sink.h"
+#include "vtask/storage/v1/storage.pb.h"
+#include "vtask/v1/run_event.pb.h"
 
 namespace vt::fingerprint {
 
 // The world an observation is evaluated in.
 struct World {
-  std::string root;                      // absolute
-  const base::EnvMap* env = nullptr;     // unfiltered (tool-ipc 4.3)
+  std::string root;                   // absolute
+  const base::EnvMap* env = nullptr;  // unfiltered (tool-ipc 4.3)
   FileDigests* files = nullptr;
   // Whether content `digest` at `path` is an output once recorded there for the
   // weak fingerprint at hand (decisions H4).
@@ -31,15 +30,26 @@ struct World {
 };
 
 // Value of one observation now. A rebuildable one gives REBUILDABLE when it is
-// missing or an own output, else its real value. Blocking.
+// missing or an own output, else its real value. A TOOL_VALUE is constant: what
+// a tool says cannot be asked for again. Blocking.
 vtask::storage::v1::Value Observe(
     const vtask::storage::v1::Observation& observation, const World& world);
+
+// Entries whose names begin so are ours, half written, and never listed.
+inline constexpr char kTemporaryPrefix[] = ".vtask-tmp-";
+
+// Absolute path of an observation of the file system.
+std::string AbsolutePath(const std::string& root, const std::string& path);
 
 // Into the strong fingerprint: weak, path set digest, every value.
 base::Digest StrongFingerprint(
     const base::Digest& weak, const base::Digest& path_set,
     const std::vector<vtask::storage::v1::Value>& values);
 base::Digest PathSetDigest(const vtask::storage::v1::PathSet& path_set);
+
+// The permission bits that count: of a regular file whether its owner may
+// execute it. The others come from the umask of whoever made the clone.
+uint32_t ComparedMode(vtask::storage::v1::Value::Type type, uint32_t mode);
 
 bool SameValue(const vtask::storage::v1::Value& a,
                const vtask::storage::v1::Value& b);

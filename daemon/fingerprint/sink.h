@@ -9,9 +9,9 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "vtask/storage/v1/storage.pb.h"
 
 #include "daemon/base/digest.h"
+#include "vtask/storage/v1/storage.pb.h"
 
 namespace vt::fingerprint {
 

@@ -1,0 +1,414 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// When is a digest on file still true? A file is changed only together with its
+// ctime, which the kernel takes from a clock that ticks every 1 to 10 ms. So an
+// identity tells two contents apart if its ctime was already past when the file
+// was read: any later change has a later ctime. A younger file (kGranularity)
+// is read again at each look, until it is old enough.
+
+#include "daemon/fingerprint/file_digests.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+
+#include "daemon/base/mutex.h"
+#include "daemon/base/status.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/fingerprint/content.h"
+#include "daemon/fingerprint/sink.h"
+#include "daemon/store/database.h"
+
+namespace vt::fingerprint {
+namespace {
+
+using vtask::storage::v1::FileIdentity;
+using vtask::storage::v1::Value;
+
+// The kernel's tick is 10 ms at the slowest usual setting (CONFIG_HZ=100).
+constexpr int64_t kGranularityNs = 10'000'000;
+// Read in one piece up to here, else streamed: bounds the memory of a worker.
+constexpr size_t kChunk = 1 << 20;
+
+int64_t ToNs(const struct timespec& t) {
+  return static_cast<int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+}
+
+// Decisions H7.
+struct Identity {
+  uint64_t device = 0;
+  uint64_t inode = 0;
+  uint64_t size = 0;
+  int64_t mtime_ns = 0;
+  int64_t ctime_ns = 0;
+
+  friend bool operator==(const Identity& a, const Identity& b) {
+    return a.device == b.device && a.inode == b.inode && a.size == b.size &&
+           a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns;
+  }
+};
+
+Identity IdentityOf(const struct stat& st) {
+  return {st.st_dev, st.st_ino, static_cast<uint64_t>(st.st_size),
+          ToNs(st.st_mtim), ToNs(st.st_ctim)};
+}
+
+// The latest moment at which the last change may have been made.
+int64_t LastChange(const Identity& identity) {
+  // Some file systems keep whole seconds, FAT two of them.
+  const int64_t granularity =
+      identity.ctime_ns % 1'000'000'000 == 0 ? 2'000'000'000 : kGranularityNs;
+  return std::max(identity.ctime_ns, identity.mtime_ns) + granularity;
+}
+
+// Whether whatever happens after `clock_ns` must change the identity.
+bool IsSettled(const Identity& identity, int64_t clock_ns) {
+  return LastChange(identity) <= clock_ns;
+}
+
+struct Entry {
+  Identity identity;
+  base::Digest content;
+  int64_t known_since_ns = 0;
+  bool contains_root = false;
+  bool is_settled = false;
+};
+
+struct RootTable {
+  std::string id;
+  absl::flat_hash_map<std::string, Entry> files;
+  // Paths whose entries differ from the database's.
+  absl::flat_hash_set<std::string> unsaved;
+};
+
+Value::Type TypeOf(mode_t mode) {
+  switch (mode & S_IFMT) {
+    case S_IFREG:
+      return Value::FILE;
+    case S_IFDIR:
+      return Value::DIRECTORY;
+    case S_IFLNK:
+      return Value::SYMLINK;
+    default:
+      return Value::OTHER;
+  }
+}
+
+FileState StateOf(const struct stat& st) {
+  FileState state;
+  state.type = TypeOf(st.st_mode);
+  state.mode = st.st_mode & 07777;
+  state.size = static_cast<uint64_t>(st.st_size);
+  state.mtime_ns = ToNs(st.st_mtim);
+  state.ctime_ns = ToNs(st.st_ctim);
+  return state;
+}
+
+struct Reading {
+  bool ok = false;
+  struct stat st = {};   // before the first byte was read
+  int64_t clock_ns = 0;  // before that
+  base::Digest content;
+  bool contains_root = false;
+  bool is_steady = false;  // nobody changed it while it was read
+};
+
+bool HashAll(int fd, ContentHasher* hasher) {
+  thread_local std::string buffer;
+  buffer.resize(kChunk);
+  while (true) {
+    const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+    if (n == 0) {
+      return true;
+    }
+    if (n > 0) {
+      hasher->Update({buffer.data(), static_cast<size_t>(n)});
+    } else if (errno != EINTR) {
+      return false;
+    }
+  }
+}
+
+Reading ReadOnce(const std::string& root, const std::string& path,
+                 bool follow) {
+  Reading reading;
+  // Not to hang on a pipe that took the file's place.
+  const int flags =
+      O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (follow ? 0 : O_NOFOLLOW);
+  base::UniqueFd fd(::open(path.c_str(), flags));
+  reading.clock_ns = FileClockNow();
+  if (!fd.is_valid() || ::fstat(fd.get(), &reading.st) != 0 ||
+      !S_ISREG(reading.st.st_mode)) {
+    return reading;
+  }
+  ContentHasher hasher(root);
+  if (!HashAll(fd.get(), &hasher)) {
+    return reading;
+  }
+  reading.content = hasher.Finish();
+  reading.contains_root = hasher.contains_root();
+  struct stat after = {};
+  reading.is_steady = ::fstat(fd.get(), &after) == 0 &&
+                      IdentityOf(after) == IdentityOf(reading.st);
+  reading.ok = true;
+  return reading;
+}
+
+// A file that never rests gives the digest of the last try, which nothing will
+// ever equal, and is not remembered.
+Reading Read(const std::string& root, const std::string& path, bool follow) {
+  constexpr int kTries = 3;
+  Reading reading;
+  for (int i = 0; i < kTries; ++i) {
+    reading = ReadOnce(root, path, follow);
+    if (!reading.ok || reading.is_steady) {
+      break;
+    }
+  }
+  return reading;
+}
+
+}  // namespace
+
+struct FileDigests::State {
+  explicit State(store::Database* db) : database(db) {}
+
+  // Lock order: database_mutex, then mutex.
+  base::Mutex database_mutex;
+  store::Database* database ABSL_GUARDED_BY(database_mutex);
+  base::Mutex mutex;
+  // By root; EXECUTED files outside of all are under "".
+  absl::flat_hash_map<std::string, std::unique_ptr<RootTable>> roots
+      ABSL_GUARDED_BY(mutex);
+  uint64_t reads ABSL_GUARDED_BY(mutex) = 0;
+
+  // Loads what is stored of `root`, once.
+  void Load(const std::string& root) ABSL_LOCKS_EXCLUDED(database_mutex, mutex);
+  // Puts `entry` for `path`, or nothing if `entry` is null.
+  void Update(const std::string& root, const std::string& path,
+              const Entry* entry) ABSL_LOCKS_EXCLUDED(mutex);
+};
+
+int64_t FileClockNow() {
+  struct timespec now = {};
+  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
+  return ToNs(now);
+}
+
+std::string RootId(const std::string& root) {
+  return std::string(Sha256(root).AsBytes().substr(0, 16));
+}
+
+base::Digest LinkDigest(const std::string& root, absl::string_view text) {
+  const base::Digest content =
+      FileDigests::ContentDigest(root, text, /*contains_root=*/nullptr);
+  HashingSink sink;
+  sink.Bytes("link", content.AsBytes());
+  return sink.Finish();
+}
+
+FileDigests::FileDigests(store::Database* database)
+    : state_(std::make_unique<State>(database)) {}
+FileDigests::~FileDigests() = default;
+
+void FileDigests::State::Load(const std::string& root) {
+  {
+    base::MutexLock lock(&mutex);
+    if (roots.contains(root)) {
+      return;
+    }
+  }
+  base::MutexLock database_lock(&database_mutex);
+  auto table = std::make_unique<RootTable>();
+  table->id = RootId(root);
+  if (database != nullptr) {
+    const size_t skip = table->id.size();
+    const auto visit = [&](absl::string_view key, absl::string_view value) {
+      FileIdentity stored;
+      if (stored.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+        Entry entry;
+        entry.identity = {stored.device(), stored.inode(), stored.size(),
+                          stored.mtime_ns(), stored.ctime_ns()};
+        entry.content = base::Digest::FromBytes(stored.content_digest());
+        entry.contains_root = stored.contains_root();
+        entry.is_settled = true;
+        entry.known_since_ns = LastChange(entry.identity);
+        table->files.emplace(std::string(key.substr(skip)), entry);
+      }
+      return true;
+    };
+    // A table that cannot be read costs time, not correctness.
+    database->Scan(store::Table::kFiles, table->id, visit).IgnoreError();
+  }
+  base::MutexLock lock(&mutex);
+  roots.emplace(root, std::move(table));
+}
+
+void FileDigests::State::Update(const std::string& root,
+                                const std::string& path, const Entry* entry) {
+  Load(root);
+  base::MutexLock lock(&mutex);
+  RootTable& table = *roots[root];
+  if (entry == nullptr) {
+    if (table.files.erase(path) > 0) {
+      table.unsaved.insert(path);
+    }
+    return;
+  }
+  table.files[path] = *entry;
+  if (entry->is_settled) {
+    table.unsaved.insert(path);
+  }
+}
+
+FileState FileDigests::Look(const std::string& root, const std::string& path,
+                            bool follow, bool want_content) {
+  struct stat st = {};
+  if ((follow ? ::stat(path.c_str(), &st) : ::lstat(path.c_str(), &st)) != 0) {
+    FileState state;
+    const bool absent = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ||
+                        errno == ENAMETOOLONG;
+    state.type = absent ? Value::MISSING : Value::UNREADABLE;
+    return state;
+  }
+  FileState state = StateOf(st);
+  if (!want_content || state.type != Value::FILE) {
+    return state;
+  }
+
+  state_->Load(root);
+  std::optional<Entry> known;
+  {
+    base::MutexLock lock(&state_->mutex);
+    const RootTable& table = *state_->roots[root];
+    const auto found = table.files.find(path);
+    if (found != table.files.end() &&
+        found->second.identity == IdentityOf(st)) {
+      known = found->second;
+    }
+  }
+  if (known.has_value() && known->is_settled) {
+    state.content = known->content;
+    state.contains_root = known->contains_root;
+    state.known_since_ns = known->known_since_ns;
+    return state;
+  }
+
+  const Reading reading = Read(root, path, follow);
+  {
+    base::MutexLock lock(&state_->mutex);
+    ++state_->reads;
+  }
+  if (!reading.ok) {
+    state.type = Value::UNREADABLE;
+    return state;
+  }
+  state = StateOf(reading.st);
+  state.content = reading.content;
+  state.contains_root = reading.contains_root;
+  if (!reading.is_steady) {
+    state_->Update(root, path, nullptr);
+    return state;
+  }
+  Entry entry;
+  entry.identity = IdentityOf(reading.st);
+  entry.content = reading.content;
+  entry.contains_root = reading.contains_root;
+  entry.is_settled = IsSettled(entry.identity, reading.clock_ns);
+  entry.known_since_ns = absl::GetCurrentTimeNanos();
+  if (entry.is_settled) {
+    entry.known_since_ns =
+        std::min(entry.known_since_ns, LastChange(entry.identity));
+  }
+  if (known.has_value() && known->identity == entry.identity &&
+      known->content == entry.content) {
+    entry.known_since_ns =
+        std::min(entry.known_since_ns, known->known_since_ns);
+  }
+  state.known_since_ns = entry.known_since_ns;
+  state_->Update(root, path, &entry);
+  return state;
+}
+
+void FileDigests::Remember(const std::string& root, const std::string& path,
+                           const struct stat& st, const base::Digest& content,
+                           bool contains_root, int64_t since_ns) {
+  Entry entry;
+  entry.identity = IdentityOf(st);
+  entry.content = content;
+  entry.contains_root = contains_root;
+  entry.is_settled = IsSettled(entry.identity, since_ns);
+  entry.known_since_ns = absl::GetCurrentTimeNanos();
+  state_->Update(root, path, entry.is_settled ? &entry : nullptr);
+}
+
+absl::Status FileDigests::Save() {
+  base::MutexLock database_lock(&state_->database_mutex);
+  if (state_->database == nullptr) {
+    return absl::OkStatus();
+  }
+  store::Batch batch;
+  {
+    base::MutexLock lock(&state_->mutex);
+    for (auto& [root, table] : state_->roots) {
+      if (table->unsaved.empty()) {
+        continue;
+      }
+      batch.Put(store::Table::kMeta, absl::StrCat("root:", root), table->id);
+      for (const std::string& path : table->unsaved) {
+        const std::string key = absl::StrCat(table->id, path);
+        const auto found = table->files.find(path);
+        if (found == table->files.end() || !found->second.is_settled) {
+          batch.Delete(store::Table::kFiles, key);
+          continue;
+        }
+        const Entry& entry = found->second;
+        FileIdentity stored;
+        stored.set_device(entry.identity.device);
+        stored.set_inode(entry.identity.inode);
+        stored.set_size(entry.identity.size);
+        stored.set_mtime_ns(entry.identity.mtime_ns);
+        stored.set_ctime_ns(entry.identity.ctime_ns);
+        stored.set_content_digest(std::string(entry.content.AsBytes()));
+        stored.set_contains_root(entry.contains_root);
+        batch.Put(store::Table::kFiles, key, stored.SerializeAsString());
+      }
+      table->unsaved.clear();
+    }
+  }
+  // Should this fail, the entries are hashed again after the next start.
+  return batch.changes.empty() ? absl::OkStatus()
+                               : state_->database->Write(batch);
+}
+
+void FileDigests::Detach() {
+  base::MutexLock database_lock(&state_->database_mutex);
+  state_->database = nullptr;
+}
+
+void FileDigests::Forget() {
+  base::MutexLock lock(&state_->mutex);
+  // The tables themselves stay: a Look may be on its way to one.
+  for (auto& [root, table] : state_->roots) {
+    table->files.clear();
+    table->unsaved.clear();
+  }
+}
+
+uint64_t FileDigests::reads() const {
+  base::MutexLock lock(&state_->mutex);
+  return state_->reads;
+}
+
+}  // namespace vt::fingerprint
