@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ActionCache: two-phase lookup, atomic store and restore (docs/ARCHITECTURE.md,
-// docs/CACHE_FORMAT.md): weak fingerprint -> path sets -> strong fingerprint ->
-// result. It never fails a run: what goes wrong in a lookup is a miss, in a
-// store a value that says why.
+// ActionCache: two-phase lookup, atomic store and restore
+// (docs/ARCHITECTURE.md, docs/CACHE_FORMAT.md): weak fingerprint -> path sets
+// -> strong fingerprint -> result. It never fails a run: what goes wrong in a
+// lookup is a miss, in a store a value that says why.
 
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,12 +17,12 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "vtask/storage/v1/storage.pb.h"
-#include "vtask/v1/run_event.pb.h"
 
 #include "daemon/base/digest.h"
 #include "daemon/base/env_query.h"
 #include "daemon/fingerprint/file_digests.h"
+#include "vtask/storage/v1/storage.pb.h"
+#include "vtask/v1/run_event.pb.h"
 
 namespace vt::store {
 class Database;
@@ -32,9 +33,9 @@ namespace vt::cache {
 // An action about to be looked up or stored.
 struct ActionKey {
   vtask::storage::v1::WeakDescription description;
-  std::string root;                          // absolute workspace root
-  std::shared_ptr<const base::EnvMap> env;   // unfiltered; not null
-  std::string position;                      // plan::Step::position
+  std::string root;                         // absolute workspace root
+  std::shared_ptr<const base::EnvMap> env;  // unfiltered; not null
+  std::string position;                     // plan::Step::position
 };
 
 struct Hit {
@@ -46,8 +47,8 @@ struct Miss {
   // shown. Empty with first_run: nothing to compare with.
   std::vector<vtask::v1::Difference> differences;
   bool first_run = false;
-  bool partial = false;      // the description differs; files not compared
-  std::string note;          // the cache itself had a problem
+  bool partial = false;  // the description differs; files not compared
+  std::string note;      // the cache itself had a problem
 };
 struct LookupResult {
   std::optional<Hit> hit;
@@ -61,24 +62,39 @@ struct FinishedAction {
   // Values that the disk no longer shows: pre-states of paths that the action
   // changed. By (kind, path) of the observation.
   std::map<std::pair<int, std::string>, vtask::storage::v1::Value> known_values;
-  std::vector<std::string> outputs;          // relative paths
+  std::vector<std::string> outputs;  // relative paths
   std::vector<vtask::storage::v1::Deletion> deletions;
-  std::vector<std::string> refilled;         // directories
+  std::vector<std::string> refilled;  // directories
   // Relative paths the action itself changed: they do not count as "changed
   // while it ran".
   std::vector<std::string> own_changes;
   std::vector<vtask::storage::v1::LogChunk> log;
   absl::Time started;
   absl::Duration duration;
+  // Optional, and worth it. fingerprint::FileClockNow() immediately before the
+  // spawn: tells what changed while it ran to the kernel's tick, so that a file
+  // saved just before counts as unchanged. 0: `started` less 10 ms is used.
+  int64_t started_file_clock_ns = 0;
+  // Optional. By path of an observation: whether the action found nothing there
+  // (true) or something (false). If the disk now disagrees, and the path is not
+  // in own_changes, the input changed while it ran. Without it a file that
+  // somebody removes after it was read is stored as missing.
+  std::map<std::string, bool> found_missing;
 };
 
 // Thread-safe. Blocking.
 class ActionCache {
  public:
-  // Opens or creates the cache in `directory` (…/v1: db/, blobs/, tmp/).
-  // UNAVAILABLE: locked by another process; others as store::Database::Open.
+  // Opens or creates the cache in `directory` (…/v1: db/, blobs/, tmp/). A
+  // damaged database is replaced by an empty one (see notice()). UNAVAILABLE:
+  // locked by another process; others as store::Database::Open.
   static absl::StatusOr<std::unique_ptr<ActionCache>> Open(
       const std::string& directory);
+  // The same over a database and a clock of the caller's, for tests that inject
+  // faults; null: the real clock.
+  static absl::StatusOr<std::unique_ptr<ActionCache>> OpenWith(
+      const std::string& directory, std::unique_ptr<store::Database> database,
+      std::function<absl::Time()> now);
   virtual ~ActionCache() = default;
 
   virtual LookupResult Lookup(const ActionKey& key) = 0;
@@ -100,8 +116,8 @@ class ActionCache {
   virtual std::optional<vtask::v1::NotStored> Store(
       const ActionKey& key, const FinishedAction& finished) = 0;
 
-  // Whether content `digest` was once recorded as output at `path` for this weak
-  // fingerprint (decisions H4).
+  // Whether content `digest` was once recorded as output at `path` for this
+  // weak fingerprint (decisions H4).
   virtual bool IsOwnOutput(const base::Digest& weak, const std::string& path,
                            const base::Digest& digest) = 0;
 
@@ -112,6 +128,10 @@ class ActionCache {
 
   // Empty: healthy. Else one sentence with the remedy.
   virtual std::string health() const = 0;
+
+  // Empty, or what people should know about Open: an older format was dropped,
+  // a damaged database was replaced.
+  virtual std::string notice() const { return ""; }
 
   // Flushes and closes; later calls miss, and store nothing.
   virtual void Close() = 0;

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/cache/blob_store.h"
+
+#include <lz4frame.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/str_cat.h"
+
+#include "daemon/base/file.h"
+#include "daemon/base/status.h"
+#include "daemon/fingerprint/sink.h"
+
+namespace vt::cache {
+namespace {
+
+// First byte of a blob file. Stored: never change.
+constexpr char kRaw = 0;
+constexpr char kLz4 = 1;
+
+LZ4F_preferences_t Preferences(size_t size) {
+  LZ4F_preferences_t preferences = LZ4F_INIT_PREFERENCES;
+  preferences.frameInfo.contentSize = size;
+  return preferences;
+}
+
+// The blob file for `bytes`: compressed if that makes it smaller.
+std::string Encode(absl::string_view bytes) {
+  const LZ4F_preferences_t preferences = Preferences(bytes.size());
+  std::string file;
+  file.resize(1 + LZ4F_compressFrameBound(bytes.size(), &preferences));
+  const size_t size =
+      LZ4F_compressFrame(file.data() + 1, file.size() - 1, bytes.data(),
+                         bytes.size(), &preferences);
+  if (LZ4F_isError(size) != 0U || size >= bytes.size()) {
+    return absl::StrCat(absl::string_view(&kRaw, 1), bytes);
+  }
+  file[0] = kLz4;
+  file.resize(1 + size);
+  return file;
+}
+
+// False if it is not what Encode makes. The digest is checked by the caller.
+bool DecodeLz4(absl::string_view frame, std::string* bytes) {
+  LZ4F_dctx* context = nullptr;
+  if (LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION)) !=
+      0U) {
+    return false;
+  }
+  LZ4F_frameInfo_t info = {};
+  size_t consumed = frame.size();
+  size_t hint = LZ4F_getFrameInfo(context, &info, frame.data(), &consumed);
+  // LZ4 cannot gain more than a factor of 255: a larger size is damage, and
+  // must not be allocated.
+  bool ok =
+      LZ4F_isError(hint) == 0U && info.contentSize <= frame.size() * 255 + 64;
+  if (ok) {
+    bytes->resize(info.contentSize);
+    frame.remove_prefix(consumed);
+    size_t filled = 0;
+    while (ok && hint != 0) {
+      size_t out = bytes->size() - filled;
+      size_t in = frame.size();
+      hint = LZ4F_decompress(context, bytes->data() + filled, &out,
+                             frame.data(), &in, nullptr);
+      filled += out;
+      frame.remove_prefix(in);
+      ok = LZ4F_isError(hint) == 0U && (hint == 0 || out + in > 0);
+    }
+    ok = ok && filled == bytes->size();
+  }
+  LZ4F_freeDecompressionContext(context);
+  return ok;
+}
+
+bool Decode(const std::string& file, std::string* bytes) {
+  if (file.empty()) {
+    return false;
+  }
+  if (file[0] == kRaw) {
+    bytes->assign(file, 1);
+    return true;
+  }
+  return file[0] == kLz4 && DecodeLz4(absl::string_view(file).substr(1), bytes);
+}
+
+std::string TemporaryName() {
+  static std::atomic<uint64_t> counter{0};
+  return absl::StrCat(::getpid(), ".", counter.fetch_add(1));
+}
+
+absl::Status RemoveBelow(const std::string& directory) {
+  std::error_code error;
+  std::filesystem::remove_all(directory, error);
+  if (error) {
+    return base::ErrnoToStatus(error.value(),
+                               absl::StrCat("emptying `", directory, "`"));
+  }
+  return base::MakeDirectories(directory, 0700);
+}
+
+}  // namespace
+
+absl::StatusOr<BlobStore> BlobStore::Open(const std::string& directory) {
+  VT_RETURN_IF_ERROR(
+      base::MakeDirectories(absl::StrCat(directory, "/blobs"), 0700));
+  VT_RETURN_IF_ERROR(RemoveBelow(absl::StrCat(directory, "/tmp")));
+  return BlobStore(directory);
+}
+
+std::string BlobStore::PathOf(const base::Digest& digest) const {
+  const std::string hex = digest.ToHex();
+  return absl::StrCat(directory_, "/blobs/", hex.substr(0, 2), "/",
+                      hex.substr(2));
+}
+
+absl::Status BlobStore::Put(const base::Digest& digest,
+                            absl::string_view bytes) const {
+  const std::string path = PathOf(digest);
+  struct stat st = {};
+  if (::stat(path.c_str(), &st) == 0 && st.st_size > 0) {
+    return absl::OkStatus();
+  }
+  const std::string temporary =
+      absl::StrCat(directory_, "/tmp/", TemporaryName());
+  VT_RETURN_IF_ERROR(base::WriteFileAtomic(temporary, Encode(bytes), 0600));
+  if (::rename(temporary.c_str(), path.c_str()) == 0) {
+    return absl::OkStatus();
+  }
+  int error = errno;
+  if (error == ENOENT) {
+    VT_RETURN_IF_ERROR(
+        base::MakeDirectories(path.substr(0, path.rfind('/')), 0700));
+    if (::rename(temporary.c_str(), path.c_str()) == 0) {
+      return absl::OkStatus();
+    }
+    error = errno;
+  }
+  ::unlink(temporary.c_str());
+  return base::ErrnoToStatus(error, absl::StrCat("creating `", path, "`"));
+}
+
+absl::StatusOr<std::string> BlobStore::Get(const base::Digest& digest) const {
+  const std::string path = PathOf(digest);
+  absl::StatusOr<std::string> file = base::ReadFile(path);
+  if (!file.ok()) {
+    return absl::DataLossError(
+        absl::StrCat("lost blob: ", file.status().message()));
+  }
+  std::string bytes;
+  if (!Decode(*file, &bytes) || fingerprint::Sha256(bytes) != digest) {
+    ::unlink(path.c_str());
+    return absl::DataLossError(absl::StrCat("damaged blob `", path, "`"));
+  }
+  return bytes;
+}
+
+absl::Status BlobStore::Clear() const {
+  return RemoveBelow(absl::StrCat(directory_, "/blobs"));
+}
+
+}  // namespace vt::cache

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/cache/outputs.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "absl/strings/str_cat.h"
+
+#include "daemon/base/path.h"
+#include "daemon/base/status.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/cache/log_record.h"
+#include "daemon/fingerprint/observe.h"
+#include "daemon/fingerprint/sink.h"
+
+namespace vt::cache {
+namespace {
+
+using fingerprint::FileDigests;
+using vtask::storage::v1::Output;
+
+bool SameFile(const struct stat& a, const struct stat& b) {
+  return a.st_ino == b.st_ino && a.st_size == b.st_size &&
+         a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
+         a.st_mtim.tv_nsec == b.st_mtim.tv_nsec &&
+         a.st_ctim.tv_sec == b.st_ctim.tv_sec &&
+         a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
+}
+
+absl::StatusOr<std::string> ReadAll(int fd, size_t expected) {
+  std::string bytes;
+  bytes.resize(expected + 1);
+  size_t filled = 0;
+  while (true) {
+    if (filled == bytes.size()) {
+      bytes.resize(bytes.size() * 2);
+    }
+    const ssize_t n = ::read(fd, bytes.data() + filled, bytes.size() - filled);
+    if (n == 0) {
+      bytes.resize(filled);
+      return bytes;
+    }
+    if (n > 0) {
+      filled += static_cast<size_t>(n);
+    } else if (errno != EINTR) {
+      return base::ErrnoToStatus(errno, "reading it");
+    }
+  }
+}
+
+class Capture {
+ public:
+  Capture(const std::string& root, const BlobStore& blobs, FileDigests* files)
+      : root_(root),
+        blobs_(blobs),
+        files_(files) {}
+
+  // ABORTED: it changes while we look.
+  absl::Status Add(const std::string& path) {
+    if (!IsInsidePath(path)) {
+      return absl::InvalidArgumentError("it is not below the workspace root");
+    }
+    const std::string name = fingerprint::AbsolutePath(root_, path);
+    struct stat st = {};
+    if (::lstat(name.c_str(), &st) != 0) {
+      return errno == ENOENT ? absl::AbortedError("it has vanished")
+                             : base::ErrnoToStatus(errno, "looking at it");
+    }
+    Output output;
+    output.set_path(path);
+    output.set_mode(st.st_mode & 07777);
+    if (S_ISREG(st.st_mode)) {
+      VT_RETURN_IF_ERROR(AddFile(name, &output));
+    } else if (S_ISLNK(st.st_mode)) {
+      VT_RETURN_IF_ERROR(AddLink(name, &output));
+    } else if (S_ISDIR(st.st_mode)) {
+      output.set_type(Output::DIRECTORY);
+    } else {
+      return absl::OkStatus();
+    }
+    captured.outputs.push_back(std::move(output));
+    return absl::OkStatus();
+  }
+
+  CapturedOutputs captured;
+
+ private:
+  absl::Status AddLink(const std::string& name, Output* output) {
+    std::string text(PATH_MAX, '\0');
+    const ssize_t n = ::readlink(name.c_str(), text.data(), text.size());
+    if (n < 0) {
+      return base::ErrnoToStatus(errno, "reading the link");
+    }
+    text.resize(static_cast<size_t>(n));
+    captured.names_root =
+        captured.names_root || fingerprint::NamesRoot(root_, text);
+    captured.contents.emplace_back(output->path(),
+                                   fingerprint::LinkDigest(root_, text));
+    output->set_type(Output::SYMLINK);
+    output->set_mode(0);
+    output->set_link(std::move(text));
+    return absl::OkStatus();
+  }
+
+  absl::Status AddFile(const std::string& name, Output* output) {
+    const int64_t clock_ns = fingerprint::FileClockNow();
+    base::UniqueFd fd(
+        ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (!fd.is_valid()) {
+      return base::ErrnoToStatus(errno, "opening it");
+    }
+    struct stat before = {};
+    struct stat after = {};
+    if (::fstat(fd.get(), &before) != 0) {
+      return base::ErrnoToStatus(errno, "looking at it");
+    }
+    VT_ASSIGN_OR_RETURN(const std::string bytes,
+                        ReadAll(fd.get(), static_cast<size_t>(before.st_size)));
+    if (::fstat(fd.get(), &after) != 0 || !SameFile(before, after)) {
+      return absl::AbortedError("it was still being written");
+    }
+
+    bool contains_root = false;
+    const base::Digest content =
+        FileDigests::ContentDigest(root_, bytes, &contains_root);
+    captured.names_root = captured.names_root || contains_root ||
+                          fingerprint::NamesRoot(root_, bytes);
+    captured.contents.emplace_back(output->path(), content);
+    files_->Remember(root_, name, before, content, contains_root, clock_ns);
+
+    output->set_type(Output::FILE);
+    output->set_mode(before.st_mode & 07777);
+    output->set_size(bytes.size());
+    if (bytes.size() <= kInlineLimit) {
+      output->set_inline_data(bytes);
+      return absl::OkStatus();
+    }
+    const base::Digest digest =
+        contains_root ? fingerprint::Sha256(bytes) : content;
+    output->set_blob(std::string(digest.AsBytes()));
+    return blobs_.Put(digest, bytes);
+  }
+
+  const std::string& root_;
+  const BlobStore& blobs_;
+  FileDigests* files_;
+};
+
+}  // namespace
+
+bool IsInsidePath(const std::string& path) {
+  return !path.empty() && path[0] != '/' && base::NormalizePath(path) == path &&
+         path != ".." && path.compare(0, 3, "../") != 0 &&
+         path.find('\0') == std::string::npos;
+}
+
+absl::StatusOr<CapturedOutputs> CaptureOutputs(
+    const std::string& root, const std::vector<std::string>& paths,
+    const BlobStore& blobs, FileDigests* files, std::string* failed_path) {
+  std::vector<std::string> sorted = paths;
+  std::sort(sorted.begin(), sorted.end());
+  sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
+  Capture capture(root, blobs, files);
+  for (const std::string& path : sorted) {
+    if (path.empty()) {
+      continue;  // the root is there anyhow
+    }
+    const absl::Status added = capture.Add(path);
+    if (!added.ok()) {
+      *failed_path = path;
+      return base::Annotate(added, absl::StrCat("output '", path, "'"));
+    }
+  }
+  return std::move(capture.captured);
+}
+
+}  // namespace vt::cache

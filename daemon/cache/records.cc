@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/cache/records.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+#include "daemon/fingerprint/file_digests.h"
+#include "daemon/fingerprint/sink.h"
+
+namespace vt::cache {
+namespace {
+
+using store::Batch;
+using store::Database;
+using store::Table;
+using vtask::storage::v1::OwnOutputs;
+using vtask::storage::v1::Position;
+using vtask::storage::v1::Result;
+using vtask::storage::v1::WeakEntry;
+
+// Path sets remembered for one weak fingerprint, and outputs for one path (H4).
+// Guesses: more cost lookups that miss, fewer lose hits.
+constexpr int kMaxPathSets = 16;
+constexpr int kMaxOwnOutputs = 16;
+
+std::string OwnKey(const base::Digest& weak, const std::string& path) {
+  return absl::StrCat(weak.AsBytes(), path);
+}
+
+}  // namespace
+
+std::string PositionKey(const std::string& root, const std::string& position) {
+  fingerprint::HashingSink sink;
+  sink.Bytes("root", root);
+  sink.Bytes("position", position);
+  return std::string(sink.Finish().AsBytes());
+}
+
+std::string LastOfWeakKey(const base::Digest& weak) {
+  fingerprint::HashingSink sink;
+  sink.Bytes("weak", weak.AsBytes());
+  return std::string(sink.Finish().AsBytes());
+}
+
+absl::StatusOr<Result> LoadResult(const Database& database,
+                                  const base::Digest& strong,
+                                  const std::string& root) {
+  absl::StatusOr<Result> bound = LoadRecord<Result>(
+      database, Table::kResults,
+      absl::StrCat(strong.AsBytes(), fingerprint::RootId(root)));
+  if (bound.ok()) {
+    return bound;
+  }
+  return LoadRecord<Result>(database, Table::kResults, strong.AsBytes());
+}
+
+absl::StatusOr<Result> LoadAnyResult(const Database& database,
+                                     const base::Digest& strong,
+                                     const std::string& root) {
+  absl::StatusOr<Result> result = LoadResult(database, strong, root);
+  if (result.ok()) {
+    return result;
+  }
+  const auto first = [&](absl::string_view, absl::string_view value) {
+    Result other;
+    if (other.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+      result = std::move(other);
+    }
+    return false;
+  };
+  VT_RETURN_IF_ERROR(database.Scan(Table::kResults, strong.AsBytes(), first));
+  return result;
+}
+
+bool IsOwnOutput(const Database& database, const base::Digest& weak,
+                 const std::string& path, const base::Digest& content) {
+  const absl::StatusOr<OwnOutputs> own =
+      LoadRecord<OwnOutputs>(database, Table::kOwnOutputs, OwnKey(weak, path));
+  return own.ok() &&
+         std::find(own->content_digests().begin(), own->content_digests().end(),
+                   std::string(content.AsBytes())) !=
+             own->content_digests().end();
+}
+
+void PutPosition(const Database& database, const std::string& key,
+                 const Position& position, Batch* batch) {
+  std::string bytes = position.SerializeAsString();
+  const absl::StatusOr<std::string> old = database.Get(Table::kPositions, key);
+  if (!old.ok() || *old != bytes) {
+    batch->Put(Table::kPositions, key, std::move(bytes));
+  }
+}
+
+void PutWeak(const Database& database, const base::Digest& weak,
+             const std::string& path_set, absl::Time now, Batch* batch) {
+  WeakEntry entry;
+  WeakEntry::Ref* newest = entry.add_path_sets();
+  newest->set_path_set(path_set);
+  newest->set_last_used_unix_s(absl::ToUnixSeconds(now));
+  const absl::StatusOr<WeakEntry> old =
+      LoadRecord<WeakEntry>(database, Table::kWeak, weak.AsBytes());
+  if (old.ok()) {
+    for (const WeakEntry::Ref& ref : old->path_sets()) {
+      if (ref.path_set() != path_set && entry.path_sets_size() < kMaxPathSets) {
+        *entry.add_path_sets() = ref;
+      }
+    }
+  }
+  batch->Put(Table::kWeak, weak.AsBytes(), entry.SerializeAsString());
+}
+
+void PutOwnOutputs(
+    const Database& database, const base::Digest& weak,
+    const std::vector<std::pair<std::string, base::Digest>>& contents,
+    Batch* batch) {
+  for (const auto& [path, content] : contents) {
+    const std::string key = OwnKey(weak, path);
+    const std::string newest(content.AsBytes());
+    const absl::StatusOr<OwnOutputs> old =
+        LoadRecord<OwnOutputs>(database, Table::kOwnOutputs, key);
+    if (old.ok() && old->content_digests_size() > 0 &&
+        old->content_digests(0) == newest) {
+      continue;
+    }
+    OwnOutputs own;
+    own.add_content_digests(newest);
+    if (old.ok()) {
+      for (const std::string& digest : old->content_digests()) {
+        if (digest != newest && own.content_digests_size() < kMaxOwnOutputs) {
+          own.add_content_digests(digest);
+        }
+      }
+    }
+    batch->Put(Table::kOwnOutputs, key, own.SerializeAsString());
+  }
+}
+
+}  // namespace vt::cache

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The shared records of the action cache: how they are found, and how a store
+// or a hit changes them (docs/CACHE_FORMAT.md, "Tables").
+
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+#include "daemon/base/digest.h"
+#include "daemon/base/status.h"
+#include "daemon/store/database.h"
+#include "vtask/storage/v1/storage.pb.h"
+
+namespace vt::cache {
+
+// NOT_FOUND; DATA_LOSS if it does not parse.
+template <typename Message>
+absl::StatusOr<Message> LoadRecord(const store::Database& database,
+                                   store::Table table, absl::string_view key) {
+  VT_ASSIGN_OR_RETURN(const std::string bytes, database.Get(table, key));
+  Message message;
+  if (!message.ParseFromString(bytes)) {
+    return absl::DataLossError("a record does not parse");
+  }
+  return message;
+}
+
+// Keys of kPositions: the last result of a position, or of a weak fingerprint.
+std::string PositionKey(const std::string& root, const std::string& position);
+std::string LastOfWeakKey(const base::Digest& weak);
+
+// The result of `strong` that is valid in `root`. Errors as LoadRecord.
+absl::StatusOr<vtask::storage::v1::Result> LoadResult(
+    const store::Database& database, const base::Digest& strong,
+    const std::string& root);
+// Any result of `strong`, were it bound to another root.
+absl::StatusOr<vtask::storage::v1::Result> LoadAnyResult(
+    const store::Database& database, const base::Digest& strong,
+    const std::string& root);
+
+bool IsOwnOutput(const store::Database& database, const base::Digest& weak,
+                 const std::string& path, const base::Digest& content);
+
+// These read a record, change it, and put it into `batch` if it is news. The
+// caller keeps others from doing so before the batch is written.
+void PutPosition(const store::Database& database, const std::string& key,
+                 const vtask::storage::v1::Position& position,
+                 store::Batch* batch);
+// Moves `path_set` to the front.
+void PutWeak(const store::Database& database, const base::Digest& weak,
+             const std::string& path_set, absl::Time now, store::Batch* batch);
+void PutOwnOutputs(
+    const store::Database& database, const base::Digest& weak,
+    const std::vector<std::pair<std::string, base::Digest>>& contents,
+    store::Batch* batch);
+
+}  // namespace vt::cache

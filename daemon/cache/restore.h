@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Makes files on disk equal to the outputs of a result.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+#include "daemon/cache/blob_store.h"
+#include "daemon/fingerprint/file_digests.h"
+#include "vtask/storage/v1/storage.pb.h"
+
+namespace vt::cache {
+
+// See ActionCache::Restore. Every directory on the way must be a real one below
+// `root`: what a symbolic link hides is never written. Blocking.
+absl::Status RestoreOutputs(const std::string& root,
+                            const vtask::storage::v1::Result& result,
+                            const BlobStore& blobs,
+                            fingerprint::FileDigests* files,
+                            std::vector<std::string>* notes);
+
+}  // namespace vt::cache

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/cache/restore.h"
+
+#include <unistd.h>
+
+#include "daemon/fingerprint/sink.h"
+#include "tests/unit/cache/cache_fixture.h"
+
+namespace vt::cache {
+namespace {
+
+using test::IsOk;
+using test::StatusIs;
+using testing::_;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using vtask::storage::v1::Output;
+
+class RestoreTest : public CacheTest {
+ protected:
+  RestoreTest() : app_(Clone("app")) {}
+
+  // Stores what is on disk at `outputs`.
+  void StoreOutputs(const std::vector<std::string>& outputs) {
+    app_.finished.outputs = outputs;
+    Store(&app_);
+  }
+  // Restores a result that no store would make.
+  absl::Status RestoreForged(const std::string& path, Output::Type type) {
+    Hit hit;
+    Output* output = hit.result.add_outputs();
+    output->set_path(path);
+    output->set_type(type);
+    output->set_mode(0644);
+    output->set_link("target");
+    output->set_inline_data("x");
+    output->set_size(1);
+    return cache_->Restore(app_.key, hit, &notes_);
+  }
+
+  Workspace app_;
+};
+
+TEST_F(RestoreTest, BringsBackFilesModesLinksAndEmptyDirectories) {
+  app_.Write("dist/big.js", std::string(10'000, 'x'));
+  app_.Write("dist/small.js", "1");
+  app_.Write("dist/empty.js", "");
+  ::chmod(app_.Path("dist/small.js").c_str(), 0755);
+  ::chmod(app_.Path("dist/big.js").c_str(), 0600);
+  std::filesystem::create_directory(app_.Path("dist/none"));
+  ::chmod(app_.Path("dist/none").c_str(), 0711);
+  std::filesystem::create_symlink("small.js", app_.Path("dist/link"));
+  StoreOutputs({"dist", "dist/big.js", "dist/small.js", "dist/empty.js",
+                "dist/none", "dist/link"});
+  app_.Remove("dist");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("dist/big.js"), std::string(10'000, 'x'));
+  EXPECT_EQ(app_.Stat("dist/big.js").st_mode & 07777, 0600U);
+  EXPECT_EQ(app_.Read("dist/small.js"), "1");
+  EXPECT_EQ(app_.Stat("dist/small.js").st_mode & 07777, 0755U);
+  EXPECT_EQ(app_.Read("dist/empty.js"), "");
+  EXPECT_EQ(app_.Stat("dist/none").st_mode, mode_t{S_IFDIR | 0711});
+  EXPECT_EQ(std::filesystem::read_symlink(app_.Path("dist/link")), "small.js");
+}
+
+TEST_F(RestoreTest, CreatesParentsThatNobodyRecorded) {
+  app_.Write("a/b/c/out", "1");
+  StoreOutputs({"a/b/c/out"});
+  app_.Remove("a");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("a/b/c/out"), "1");
+}
+
+TEST_F(RestoreTest, IdenticalFilesAreLeftAlone) {
+  app_.Write("dist/a", std::string(3000, 'a'));
+  app_.Write("dist/map", "at " + app_.key.root);
+  app_.Write("dist/b", "old");
+  StoreOutputs({"dist", "dist/a", "dist/b", "dist/map"});
+  app_.Write("dist/b", "new");
+  const struct stat a = app_.Stat("dist/a");
+  const struct stat map = app_.Stat("dist/map");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("dist/b"), "old");
+  for (const auto& [name, before] :
+       {std::pair("dist/a", a), std::pair("dist/map", map)}) {
+    const struct stat after = app_.Stat(name);
+    EXPECT_EQ(after.st_ino, before.st_ino) << name;
+    EXPECT_EQ(after.st_ctim.tv_sec, before.st_ctim.tv_sec);
+    EXPECT_EQ(after.st_ctim.tv_nsec, before.st_ctim.tv_nsec);
+  }
+}
+
+TEST_F(RestoreTest, AWrongModeAloneIsCorrectedInPlace) {
+  app_.Write("out", "1");
+  ::chmod(app_.Path("out").c_str(), 0755);
+  StoreOutputs({"out"});
+  ::chmod(app_.Path("out").c_str(), 0600);
+  const struct stat before = app_.Stat("out");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Stat("out").st_mode & 07777, 0755U);
+  EXPECT_EQ(app_.Stat("out").st_ino, before.st_ino);
+  EXPECT_EQ(app_.Stat("out").st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+}
+
+TEST_F(RestoreTest, NothingTemporaryIsLeft) {
+  app_.Write("dist/a", std::string(3000, 'a'));
+  StoreOutputs({"dist/a"});
+  app_.Remove("dist/a");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(
+      std::distance(std::filesystem::directory_iterator(app_.Path("dist")), {}),
+      1);
+}
+
+TEST_F(RestoreTest, FilesLinksAndDirectoriesReplaceEachOther) {
+  app_.Write("one", "1");
+  std::filesystem::create_directory(app_.Path("two"));
+  std::filesystem::create_symlink("x", app_.Path("three"));
+  StoreOutputs({"one", "two", "three"});
+  for (const char* path : {"one", "two", "three"}) {
+    app_.Remove(path);
+  }
+  std::filesystem::create_directory(app_.Path("one"));
+  app_.Write("two", "in the way");
+  app_.Write("three", "in the way");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("one"), "1");
+  EXPECT_TRUE(S_ISDIR(app_.Stat("two").st_mode));
+  EXPECT_TRUE(S_ISLNK(app_.Stat("three").st_mode));
+}
+
+TEST_F(RestoreTest, ADirectoryWithContentsIsNotReplacedByAFile) {
+  app_.Write("out", "1");
+  StoreOutputs({"out"});
+  app_.Remove("out");
+  app_.Write("out/precious", "mine");
+  EXPECT_FALSE(Restore(app_).ok());
+  EXPECT_EQ(app_.Read("out/precious"), "mine");
+}
+
+TEST_F(RestoreTest, AReadOnlyDirectoryIsFilled) {
+  app_.Write("dist/a", "1");
+  ::chmod(app_.Path("dist").c_str(), 0555);
+  StoreOutputs({"dist", "dist/a"});
+  ::chmod(app_.Path("dist").c_str(), 0755);
+  app_.Remove("dist");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("dist/a"), "1");
+  EXPECT_EQ(app_.Stat("dist").st_mode & 07777, 0555U);
+  ::chmod(app_.Path("dist").c_str(), 0755);
+}
+
+TEST_F(RestoreTest, PathsOutsideTheRootAreRefused) {
+  for (const char* path : {"../x", "/tmp/x", "a/../../x", "", ".", "a//b"}) {
+    EXPECT_THAT(RestoreForged(path, Output::FILE),
+                StatusIs(absl::StatusCode::kFailedPrecondition, _))
+        << path;
+  }
+  EXPECT_FALSE(std::filesystem::exists(Clone("x")));
+}
+
+TEST_F(RestoreTest, NothingIsWrittenThroughALink) {
+  app_.Write("dist/a", "1");
+  StoreOutputs({"dist", "dist/a"});
+  app_.Remove("dist");
+  std::filesystem::create_directory(Clone("victim"));
+  std::filesystem::create_directory_symlink(Clone("victim"), app_.Path("dist"));
+  // The link is replaced: the result says that a directory belongs there.
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_TRUE(std::filesystem::is_empty(Clone("victim")));
+
+  // Where it does not say so, the link stays, and nothing passes it.
+  std::filesystem::create_directory_symlink(Clone("victim"), app_.Path("link"));
+  for (const Output::Type type :
+       {Output::FILE, Output::SYMLINK, Output::DIRECTORY}) {
+    EXPECT_FALSE(RestoreForged("link/a", type).ok());
+  }
+  EXPECT_TRUE(std::filesystem::is_empty(Clone("victim")));
+  EXPECT_TRUE(S_ISLNK(app_.Stat("link").st_mode));
+}
+
+TEST_F(RestoreTest, AnOutputThatIsNowALinkIsReplacedNotFollowed) {
+  app_.Write("out", "1");
+  StoreOutputs({"out"});
+  app_.Remove("out");
+  std::ofstream(Clone("victim")) << "mine";
+  std::filesystem::create_symlink(Clone("victim"), app_.Path("out"));
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("out"), "1");
+  EXPECT_FALSE(S_ISLNK(app_.Stat("out").st_mode));
+  std::ifstream victim(Clone("victim"));
+  std::string text;
+  victim >> text;
+  EXPECT_EQ(text, "mine");
+}
+
+TEST_F(RestoreTest, ADamagedBlobIsDataLossAndTheNextStoreHealsIt) {
+  const std::string content(5000, 'x');
+  app_.Write("out", content);
+  StoreOutputs({"out"});
+  app_.Remove("out");
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(Directory() + "/blobs")) {
+    if (entry.is_regular_file()) {
+      std::ofstream(entry.path(), std::ios::binary) << "\x01garbage";
+    }
+  }
+  EXPECT_THAT(Restore(app_), StatusIs(absl::StatusCode::kDataLoss, _));
+  EXPECT_FALSE(app_.Exists("out"));
+
+  app_.Write("out", content);
+  StoreOutputs({"out"});
+  app_.Remove("out");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("out"), content);
+}
+
+TEST_F(RestoreTest, ALostBlobIsDataLoss) {
+  app_.Write("out", std::string(5000, 'x'));
+  StoreOutputs({"out"});
+  app_.Remove("out");
+  std::filesystem::remove_all(Directory() + "/blobs");
+  EXPECT_THAT(Restore(app_), StatusIs(absl::StatusCode::kDataLoss, _));
+}
+
+TEST_F(RestoreTest, EveryBitOfABlobIsChecked) {
+  std::string content;
+  for (int i = 0; i < 3000; ++i) {
+    content += static_cast<char>('a' + i * 7 % 23);
+  }
+  app_.Write("out", content);
+  StoreOutputs({"out"});
+  app_.Remove("out");
+  std::filesystem::path blob;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(Directory() + "/blobs")) {
+    blob = entry.is_regular_file() ? entry.path() : blob;
+  }
+  std::stringstream good;
+  good << std::ifstream(blob, std::ios::binary).rdbuf();
+  for (size_t i = 0; i < good.str().size(); ++i) {
+    std::string bad = good.str();
+    bad[i] = static_cast<char>(bad[i] ^ 0x10);
+    std::ofstream(blob, std::ios::binary) << bad;
+    const absl::Status status = Restore(app_);
+    // A flipped bit may leave the bytes as they were (frame flags), never
+    // anything else.
+    EXPECT_TRUE(absl::IsDataLoss(status) || app_.Read("out") == content) << i;
+    app_.Remove("out");
+  }
+}
+
+TEST_F(RestoreTest, DeletionsAreRepeatedOnlyForEqualContent) {
+  app_.Write("old.js", "generated");
+  auto& deletion = app_.finished.deletions.emplace_back();
+  deletion.set_path("old.js");
+  const base::Digest digest = fingerprint::Sha256("generated");
+  deletion.set_content_digest(std::string(digest.AsBytes()));
+  StoreOutputs({});
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_FALSE(app_.Exists("old.js"));
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_THAT(notes_, IsEmpty());
+
+  app_.Write("old.js", "written by hand");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("old.js"), "written by hand");
+  EXPECT_THAT(notes_, ElementsAre(HasSubstr("old.js")));
+}
+
+}  // namespace
+}  // namespace vt::cache

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is stored, what is not, and what a failed store leaves.
+
+#include "daemon/cache/store_action.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "tests/unit/cache/cache_fixture.h"
+#include "tests/unit/cache/fault_injecting_database.h"
+
+namespace vt::cache {
+namespace {
+
+using test::IsOk;
+using testing::HasSubstr;
+
+class StoreActionTest : public CacheTest {
+ protected:
+  // "" if it is stored, else "REASON path".
+  std::string TryStore(Workspace* workspace) {
+    const std::optional<NotStored> why =
+        cache_->Store(workspace->key, workspace->finished);
+    return why.has_value() ? absl::StrCat(NotStored::Reason_Name(why->reason()),
+                                          " ", why->path())
+                           : "";
+  }
+  // The action started before anything that was written here.
+  static void StartedLongAgo(Workspace* workspace) {
+    workspace->finished.started = absl::Now() - absl::Minutes(1);
+    workspace->finished.started_file_clock_ns =
+        absl::ToUnixNanos(workspace->finished.started);
+  }
+};
+
+TEST_F(StoreActionTest, AnInputThatChangedMeanwhileIsNotStored) {
+  for (const Observation::Kind kind :
+       {Observation::CONTENT, Observation::METADATA, Observation::EXISTENCE}) {
+    Workspace app(Clone("app"));
+    StartedLongAgo(&app);
+    app.Write("a.ts", "new");
+    app.Observes(kind, "a.ts");
+    EXPECT_EQ(TryStore(&app), "INPUT_CHANGED a.ts");
+    app.finished.own_changes = {"a.ts"};
+    EXPECT_EQ(TryStore(&app), "");
+  }
+}
+
+TEST_F(StoreActionTest, AListingThatChangedMeanwhileIsNotStored) {
+  Workspace app(Clone("app"));
+  StartedLongAgo(&app);
+  app.Write("src/a", "");
+  app.Observes(Observation::LISTING, "src");
+  EXPECT_EQ(TryStore(&app), "INPUT_CHANGED src");
+  app.finished.own_changes = {"src/temporary"};
+  EXPECT_EQ(TryStore(&app), "");
+}
+
+TEST_F(StoreActionTest, ADirectoryThatOnlyGainedEntriesIsUnchanged) {
+  Workspace app(Clone("app"));
+  StartedLongAgo(&app);
+  app.Write("src/a", "");
+  app.Observes(Observation::METADATA, "src");
+  app.Observes(Observation::EXISTENCE, "src");
+  EXPECT_EQ(TryStore(&app), "");
+}
+
+TEST_F(StoreActionTest, WhatLookupHadReadBeforeTheStartIsUnchanged) {
+  Workspace app(Clone("app"));
+  app.Observes(Observation::CONTENT, "a.ts");
+  app.Write("a.ts", "one");
+  Store(&app);
+  // Saved in the very tick in which the action starts.
+  app.Write("a.ts", "two");
+  EXPECT_EQ(Reasons(app), "FILE CHANGED a.ts");
+  app.finished.started = absl::Now();
+  app.finished.started_file_clock_ns = 0;
+  EXPECT_EQ(TryStore(&app), "");
+}
+
+TEST_F(StoreActionTest, WhatLookupReadMustStillBeThere) {
+  Workspace app(Clone("app"));
+  app.Observes(Observation::CONTENT, "a.ts");
+  app.Write("a.ts", "one");
+  Store(&app);
+  app.Write("a.ts", "two");
+  EXPECT_FALSE(Hits(app));
+  app.finished.started = absl::Now();
+  app.finished.started_file_clock_ns = 0;
+  app.Write("a.ts", "owt");
+  EXPECT_EQ(TryStore(&app), "INPUT_CHANGED a.ts");
+}
+
+TEST_F(StoreActionTest, WhatTheActionFoundMustStillBeSo) {
+  Workspace app(Clone("app"));
+  app.Starts();
+  app.Observes(Observation::CONTENT, "a.ts");
+  app.finished.found_missing["a.ts"] = false;
+  EXPECT_EQ(TryStore(&app), "INPUT_CHANGED a.ts");
+  app.finished.found_missing["a.ts"] = true;
+  EXPECT_EQ(TryStore(&app), "");
+  app.Write("a.ts", "");
+  app.Starts();
+  EXPECT_EQ(TryStore(&app), "INPUT_CHANGED a.ts");
+}
+
+TEST_F(StoreActionTest, ExplicitInputsCountAsBeforeTheRun) {
+  Workspace app(Clone("app"));
+  app.Write("src/a", "old");
+  Observation* globs = app.Observes(Observation::GLOB, "");
+  globs->add_globs()->set_pattern("src/*");
+  fingerprint::World world;
+  world.root = app.key.root;
+  world.files = &cache_->files();
+  app.finished.known_values[{Observation::GLOB, ""}] =
+      fingerprint::Observe(*globs, world);
+  app.Write("src/a", "new");
+  app.Starts();
+  EXPECT_EQ(TryStore(&app), "INPUT_CHANGED src/a");
+  // The action did it itself: stored with the content before (X-10).
+  app.finished.own_changes = {"src/a"};
+  EXPECT_EQ(TryStore(&app), "");
+  EXPECT_EQ(Reasons(app), "FILE CHANGED src/a");
+}
+
+TEST_F(StoreActionTest, AMissingOutputIsNotStored) {
+  Workspace app(Clone("app"));
+  app.Starts();
+  app.finished.outputs = {"dist/gone"};
+  EXPECT_EQ(TryStore(&app), "OUTPUT_CHANGED dist/gone");
+  EXPECT_EQ(cache_->health(), "");
+  app.finished.outputs = {"../outside"};
+  EXPECT_EQ(TryStore(&app), "STORE_FAILED ../outside");
+}
+
+TEST_F(StoreActionTest, ASocketIsLeftOut) {
+  Workspace app(Clone("app"));
+  app.Starts();
+  ASSERT_EQ(::mkfifo(app.Path("pipe").c_str(), 0600), 0);
+  app.Write("out", "1");
+  app.finished.outputs = {"pipe", "out", ""};
+  EXPECT_EQ(TryStore(&app), "");
+  const LookupResult result = cache_->Lookup(app.key);
+  ASSERT_TRUE(result.hit.has_value());
+  EXPECT_EQ(result.hit->result.outputs_size(), 1);
+}
+
+TEST_F(StoreActionTest, AnUnchangedTreeIsHashedOnce) {
+  Workspace app(Clone("app"));
+  for (int i = 0; i < 5; ++i) {
+    app.Write(absl::StrCat("src/", i), absl::StrCat(i));
+    app.Observes(Observation::CONTENT, absl::StrCat("src/", i));
+    // Older than the clock's granularity, by the clock.
+    struct timespec times[2] = {{1, 1}, {1, 1}};
+    ::utimensat(AT_FDCWD, app.Path(absl::StrCat("src/", i)).c_str(), times, 0);
+  }
+  // ctime cannot be set: let the file clock move past the granularity.
+  const int64_t written = fingerprint::FileClockNow();
+  while (fingerprint::FileClockNow() < written + 11'000'000) {
+  }
+  Store(&app);
+  const uint64_t reads = cache_->files().reads();
+  EXPECT_TRUE(Hits(app));
+  EXPECT_EQ(cache_->files().reads(), reads);
+  Reopen();
+  EXPECT_TRUE(Hits(app));
+  EXPECT_EQ(cache_->files().reads(), 0U);
+}
+
+class FaultyStoreTest : public StoreActionTest {
+ protected:
+  FaultyStoreTest() {
+    cache_.reset();
+    auto real = store::Database::Open(Directory() + "/db");
+    EXPECT_THAT(real, IsOk());
+    auto cache =
+        ActionCache::OpenWith(Directory(),
+                              std::make_unique<test::FaultInjectingDatabase>(
+                                  *std::move(real), &faults_),
+                              [this] { return now_; });
+    EXPECT_THAT(cache, IsOk());
+    cache_ = *std::move(cache);
+  }
+  ~FaultyStoreTest() override { cache_.reset(); }
+
+  test::Faults faults_;
+  absl::Time now_ = absl::FromUnixSeconds(1'000'000);
+};
+
+TEST_F(FaultyStoreTest, AFailedWriteLeavesTheOldState) {
+  Workspace app(Clone("app"));
+  app.Observes(Observation::CONTENT, "a.ts");
+  app.finished.outputs = {"out"};
+  app.Write("a.ts", "one");
+  app.Write("out", "1");
+  Store(&app);
+
+  app.Write("a.ts", "two");
+  app.Write("out", "2");
+  app.Starts();
+  faults_.write = absl::ResourceExhaustedError("no space left on device");
+  EXPECT_EQ(TryStore(&app), "STORE_FAILED ");
+  EXPECT_THAT(cache_->health(), HasSubstr("free space"));
+  EXPECT_FALSE(Hits(app));
+  app.Write("a.ts", "one");
+  EXPECT_THAT(Restore(app), IsOk());
+  EXPECT_EQ(app.Read("out"), "1");
+}
+
+TEST_F(FaultyStoreTest, AfterAFailureItTriesAgainAfterAWhile) {
+  Workspace app(Clone("app"));
+  app.Starts();
+  faults_.write = absl::InternalError("input/output error");
+  EXPECT_EQ(TryStore(&app), "STORE_FAILED ");
+  const int writes = faults_.writes;
+  EXPECT_EQ(TryStore(&app), "STORE_FAILED ");
+  EXPECT_EQ(faults_.writes, writes);
+
+  faults_.write = absl::OkStatus();
+  now_ += absl::Seconds(6);
+  EXPECT_EQ(TryStore(&app), "");
+  EXPECT_EQ(cache_->health(), "");
+  EXPECT_TRUE(Hits(app));
+}
+
+TEST_F(FaultyStoreTest, AHitIsNotWrittenDownEachTime) {
+  Workspace app(Clone("app"));
+  Store(&app);
+  const int writes = faults_.writes;
+  EXPECT_TRUE(Hits(app));
+  EXPECT_TRUE(Hits(app));
+  EXPECT_EQ(faults_.writes, writes);
+  now_ += absl::Hours(2);
+  EXPECT_TRUE(Hits(app));
+  EXPECT_EQ(faults_.writes, writes + 1);
+}
+
+}  // namespace
+}  // namespace vt::cache
