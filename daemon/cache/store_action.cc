@@ -169,8 +169,7 @@ std::optional<std::vector<Value>> EvaluateFinished(
     if (!evaluator.Evaluate(observation, &values.emplace_back())) {
       why->set_reason(NotStored::INPUT_CHANGED);
       why->set_path(evaluator.changed());
-      why->set_text(
-          absl::StrCat("'", evaluator.changed(), "' changed while it ran"));
+      why->set_text("an input changed while the task ran:");
       return std::nullopt;
     }
   }

@@ -41,8 +41,10 @@ struct FileState {
   int64_t known_since_ns = 0;
 };
 
-// The clock that the kernel stamps files with (CLOCK_REALTIME_COARSE): a file
-// changed later than this call has a ctime that is not smaller. In ns.
+// The clock that the kernel stamps files with: a file changed later than this
+// call has a ctime that is not smaller; one changed earlier has a smaller one,
+// unless the kernel is older than 6.13 and it happened in the same tick (4 ms).
+// In ns since 1970. Five system calls, about 2 us.
 int64_t FileClockNow();
 
 // Sixteen bytes that stand for a root in keys; kMeta names the root for it.
