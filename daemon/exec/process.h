@@ -9,6 +9,7 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
@@ -19,8 +20,8 @@
 namespace vt::exec {
 
 struct ExitStatus {
-  int code = 0;     // exit code, or 128 + signal
-  int signal = 0;   // 0: it exited by itself
+  int code = 0;    // exit code, or 128 + signal
+  int signal = 0;  // 0: it exited by itself
 };
 
 // Loop-bound. Reaps its child.
@@ -46,7 +47,13 @@ class Process {
 
 // SIGKILLs what is left of the tree that was rooted at `pid` (its group and
 // session, and children reparented to this process that carry `marker` as an
-// environment entry "NAME=value"), and reaps what has become ours.
+// environment entry "NAME=value"), and reaps what has become ours. A zombie of
+// another process is not waited for. Blocking: some ms, at most about 2 s.
 void KillLeftovers(pid_t pid, const std::string& marker);
+
+// Reaps zombies that were reparented to this process (it is a child subreaper),
+// but for the pids that `is_watched`: these belong to a Process, which wants to
+// know how they ended. Blocking: one walk of /proc.
+void ReapOrphans(const std::function<bool(pid_t)>& is_watched);
 
 }  // namespace vt::exec

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Spawn starts one program in a process group of its own, at a price that does
-// not grow with the daemon (shared/stack.md 3: clone(VM|VFORK|PIDFD), not fork).
-// It knows nothing of tracking but the hook that installs a filter.
+// not grow with the daemon (shared/stack.md 3: clone(VM|VFORK|PIDFD), not
+// fork). It knows nothing of tracking but the hook that installs a filter.
 
 #pragma once
 
@@ -21,15 +21,15 @@
 namespace vt::exec {
 
 struct SpawnOptions {
-  std::string program;                // absolute; never searched for
-  std::vector<std::string> argv;      // argv[0] included
-  std::vector<std::string> env;       // "NAME=value", complete
-  std::string cwd;                    // absolute
-  int stdin_fd = -1;                  // -1: /dev/null; borrowed
+  std::string program;            // absolute; never searched for
+  std::vector<std::string> argv;  // argv[0] included
+  std::vector<std::string> env;   // "NAME=value", complete
+  std::string cwd;                // absolute
+  int stdin_fd = -1;              // -1: /dev/null; borrowed
   int stdout_fd = -1;
   int stderr_fd = -1;
   mode_t umask = 022;
-  int nice = 0;                       // absolute niceness wanted
+  int nice = 0;  // absolute niceness wanted
   std::vector<std::pair<int, rlimit>> limits;
 
   // Tracking: a seccomp program with a user-notification listener, installed
@@ -38,12 +38,12 @@ struct SpawnOptions {
   // execve, which is the first notification: somebody must be reading that pipe
   // on another thread, for this call waits for the execve to be answered.
   const sock_fprog* filter = nullptr;
-  unsigned filter_flags = 0;          // SECCOMP_FILTER_FLAG_*
+  unsigned filter_flags = 0;  // SECCOMP_FILTER_FLAG_*
   int listener_pipe = -1;
 };
 
 struct Child {
-  pid_t pid = -1;                     // also its process group and session
+  pid_t pid = -1;  // also its process group and session
   base::UniqueFd pidfd;
 };
 

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/exec/process_tree.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+#include "daemon/base/unique_fd.h"
+
+namespace vt::exec {
+namespace {
+
+// The content of a file of /proc, whose size is not known; "" if it is gone.
+std::string ReadProcFile(const std::string& path) {
+  base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string content;
+  if (!fd.is_valid()) {
+    return content;
+  }
+  char buffer[4096];
+  for (;;) {
+    const ssize_t count = ::read(fd.get(), buffer, sizeof buffer);
+    if (count <= 0) {
+      return content;
+    }
+    content.append(buffer, static_cast<size_t>(count));
+  }
+}
+
+}  // namespace
+
+bool ParseStat(absl::string_view text, ProcessEntry* entry) {
+  const size_t name_end = text.rfind(')');
+  if (name_end == absl::string_view::npos ||
+      !absl::SimpleAtoi(text.substr(0, text.find(' ')), &entry->pid)) {
+    return false;
+  }
+  const std::vector<absl::string_view> fields =
+      absl::StrSplit(text.substr(name_end + 1), ' ', absl::SkipEmpty());
+  if (fields.size() < 4 || fields[0].size() != 1) {
+    return false;
+  }
+  entry->state = fields[0][0];
+  return absl::SimpleAtoi(fields[1], &entry->parent) &&
+         absl::SimpleAtoi(fields[2], &entry->group) &&
+         absl::SimpleAtoi(fields[3], &entry->session);
+}
+
+std::vector<ProcessEntry> ListProcesses() {
+  std::vector<ProcessEntry> entries;
+  DIR* proc = ::opendir("/proc");
+  if (proc == nullptr) {
+    return entries;
+  }
+  while (const dirent* item = ::readdir(proc)) {
+    if (item->d_name[0] < '1' || item->d_name[0] > '9') {
+      continue;
+    }
+    ProcessEntry entry;
+    if (ParseStat(ReadProcFile(absl::StrCat("/proc/", item->d_name, "/stat")),
+                  &entry)) {
+      entries.push_back(entry);
+    }
+  }
+  ::closedir(proc);
+  return entries;
+}
+
+std::vector<ProcessEntry> TreeOf(pid_t root,
+                                 const std::vector<ProcessEntry>& all) {
+  absl::flat_hash_set<pid_t> members;
+  std::vector<ProcessEntry> tree;
+  for (bool grown = true; grown;) {
+    grown = false;
+    for (const ProcessEntry& entry : all) {
+      const bool belongs = entry.pid == root || entry.session == root ||
+                           entry.group == root ||
+                           members.contains(entry.parent);
+      if (belongs && members.insert(entry.pid).second) {
+        tree.push_back(entry);
+        grown = true;
+      }
+    }
+  }
+  return tree;
+}
+
+bool HasEnvironmentEntry(pid_t pid, const std::string& marker) {
+  const std::string environment =
+      ReadProcFile(absl::StrCat("/proc/", pid, "/environ"));
+  for (absl::string_view entry : absl::StrSplit(environment, '\0')) {
+    if (entry == marker) {
+      return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace vt::exec
