@@ -33,12 +33,12 @@ struct Access {
   // Absolute, resolved as the kernel does: no "." or "..", no symbolic link in
   // any directory component. (The links met are accesses of their own.)
   std::string path;
-  uint32_t observed = 0;     // Observed bits; 0: never an input
+  uint32_t observed = 0;  // Observed bits; 0: never an input
   // The observation found nothing there (at the time it was made).
   bool missing = false;
   // The action created, wrote, renamed, removed or changed it.
   bool mutated = false;
-  PreState pre_state = PreState::kUnknown;         // if mutated
+  PreState pre_state = PreState::kUnknown;  // if mutated
   // Content digest before the first mutation. Set if pre_state is kFile and the
   // path was also read, or was removed.
   std::optional<base::Digest> pre_digest;
@@ -54,13 +54,13 @@ struct Access {
 // vtask.v1.NotStored.Reason without depending on it. Same numbers.
 struct Flaw {
   int reason = 0;
-  std::string text;     // a sentence for people
-  std::string path;     // may be empty
+  std::string text;  // a sentence for people
+  std::string path;  // may be empty
 };
 
 struct AccessSet {
-  std::vector<Access> accesses;          // sorted by path, unique
-  std::vector<Flaw> flaws;               // empty: complete and storable
+  std::vector<Access> accesses;  // sorted by path, unique
+  std::vector<Flaw> flaws;       // empty: complete and storable
   // Pids that called listen(2) with success expected (decisions H15).
   std::vector<int> listeners;
   // It tried to read the terminal: opened /dev/tty.
@@ -68,6 +68,8 @@ struct AccessSet {
   // Notifications by system call number, for `vt trace`.
   std::map<int, uint64_t> notifications;
   uint64_t distinct_raw_paths = 0;
+  // Some traced process lived on when the set was sealed.
+  bool has_stragglers = false;
 };
 
 }  // namespace vt::track

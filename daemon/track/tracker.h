@@ -25,7 +25,7 @@ struct Tier {
   // 1: all. 2: no synchronous wake-up (kernel before 6.6). 3: no
   // WAIT_KILLABLE_RECV (before 5.19). 4: no tracking.
   int level = 4;
-  std::string reason;   // why not 1
+  std::string reason;  // why not 1
 };
 
 // Spawns a child that does one notified open and reads its path. Blocking,

@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The calls that open files, and those that change what names stand for.
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+
+#include "daemon/track/decoder.h"
+#include "daemon/track/syscall_numbers.h"
+
+namespace vt::track {
+namespace {
+
+constexpr uint64_t kTmpfile = O_TMPFILE & ~uint64_t{O_DIRECTORY};
+constexpr uint64_t kRenameExchange = 2;  // RENAME_EXCHANGE
+constexpr uint64_t kEmptyPath = 0x1000;  // AT_EMPTY_PATH
+
+int Descriptor(uint64_t argument) {
+  return static_cast<int>(static_cast<uint32_t>(argument));
+}
+
+bool IsLink(const Resolved& at) {
+  return at.found() && S_ISLNK(at.status.st_mode);
+}
+
+bool IsDirectory(const Resolved& at) {
+  return at.found() && S_ISDIR(at.status.st_mode);
+}
+
+}  // namespace
+
+void Decoder::Open(const Task& task, const Name& name, uint64_t flags) {
+  if ((flags & O_PATH) != 0) {
+    Observe(task, name, name.follow ? kMetadata : kLinkMetadata);
+    return;
+  }
+  if ((flags & kTmpfile) != 0) {
+    // A file without a name; a later linkat may give it one.
+    Observe(task, name, kExistence);
+    return;
+  }
+  const bool may_change =
+      (flags & (O_CREAT | O_TRUNC)) != 0 || (flags & O_ACCMODE) != O_RDONLY;
+  if (!may_change) {
+    // With O_DIRECTORY a file is refused, not read.
+    Observe(task, name, (flags & O_DIRECTORY) != 0 ? kListing : kContent);
+    return;
+  }
+  Resolved at;
+  if (Find(task, name, &at)) {
+    OpenForWriting(at, flags);
+  }
+}
+
+void Decoder::OpenForWriting(const Resolved& at, uint64_t flags) {
+  const bool creates = (flags & O_CREAT) != 0;
+  const bool exclusive = creates && (flags & O_EXCL) != 0;
+  if (at.kind == Resolved::Kind::kTerminal) {
+    set_.opened_terminal = true;
+  } else if (!at.found()) {
+    if (!creates) {
+      ObserveResolved(at, kContent);
+      return;
+    }
+    if (exclusive) {
+      ObserveResolved(at, kExistence);
+    }
+    log_.Mutate(at, Change::kCreate);
+  } else if (exclusive) {
+    ObserveResolved(at, kExistence);
+  } else if (!S_ISREG(at.status.st_mode)) {
+    ObserveResolved(at, IsLink(at) ? kLinkMetadata : kMetadata);
+  } else if ((flags & O_TRUNC) != 0) {
+    log_.Mutate(at, Change::kReplace);
+  } else if ((flags & O_ACCMODE) != O_RDONLY) {
+    log_.Mutate(at, Change::kWrite);
+  } else {
+    ObserveResolved(at, kContent);
+  }
+}
+
+void Decoder::OpenHow(const Task& task, const uint64_t* args) {
+  open_how how = {};
+  const Task::Read result = task.ReadBytes(args[2], &how, sizeof how);
+  if (result == Task::Read::kRefused) {
+    Unreadable(task);
+  }
+  if (result != Task::Read::kOk) {
+    return;
+  }
+  const bool follow = (how.flags & O_NOFOLLOW) == 0 &&
+                      (how.flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+  Open(task,
+       {Descriptor(args[0]), args[1], follow, false,
+        (how.resolve & RESOLVE_IN_ROOT) != 0},
+       how.flags);
+}
+
+bool Decoder::HandleOpen(const Task& task, int number, const uint64_t* args) {
+  Name name = {AT_FDCWD, args[0]};
+  uint64_t flags = args[1];
+  switch (number) {
+    case __NR_openat:
+      name = {Descriptor(args[0]), args[1]};
+      flags = args[2];
+      break;
+#ifdef __NR_open
+    case __NR_open:
+      break;
+    case __NR_creat:
+      flags = O_CREAT | O_WRONLY | O_TRUNC;
+      break;
+#endif
+    case __NR_openat2:
+      OpenHow(task, args);
+      return true;
+    default:
+      return false;
+  }
+  name.follow = (flags & O_NOFOLLOW) == 0 &&
+                (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
+  Open(task, name, flags);
+  return true;
+}
+
+void Decoder::Change(const Task& task, const Name& name, enum Change change) {
+  Resolved at;
+  if (Find(task, name, &at)) {
+    log_.Mutate(at, change);
+  }
+}
+
+void Decoder::ChangeDescriptor(const Task& task, int fd) {
+  Change(task, {fd, 0, false, true}, Change::kMode);
+}
+
+void Decoder::Remove(const Task& task, const Name& name) {
+  Resolved at;
+  if (!Find(task, name, &at)) {
+    return;
+  }
+  log_.Mutate(at, Change::kRemove);
+  if (IsLink(at) || IsDirectory(at)) {
+    NamesChanged();
+  }
+}
+
+void Decoder::Rename(const Task& task, const Name& from, const Name& to,
+                     uint64_t flags) {
+  Resolved source;
+  Resolved target;
+  if (!Find(task, from, &source) || !Find(task, to, &target)) {
+    return;
+  }
+  const bool exchange = (flags & kRenameExchange) != 0;
+  log_.Mutate(source, Change::kMoveAway);
+  if (!source.found() || (exchange && !target.found())) {
+    log_.Observe(target, kExistence);
+    return;  // it will fail
+  }
+  if (exchange) {
+    log_.Mutate(target, Change::kMoveAway);
+    log_.MoveDirectory(target, source, /*exchange=*/true);
+  } else {
+    log_.Mutate(target, target.found() ? Change::kOverwrite : Change::kCreate);
+  }
+  log_.MoveDirectory(source, target, exchange);
+  if (IsLink(source) || IsDirectory(source) || IsLink(target) ||
+      IsDirectory(target)) {
+    NamesChanged();
+  }
+}
+
+void Decoder::Link(const Task& task, const Name& from, const Name& to) {
+  Resolved source;
+  if (Find(task, from, &source)) {
+    // The new name has the content of the old one.
+    ObserveResolved(source, IsLink(source) ? kLinkText : kContent);
+  }
+  Change(task, to, Change::kCreate);
+}
+
+bool Decoder::HandleNameChange(const Task& task, int number,
+                               const uint64_t* args) {
+  const int at = Descriptor(args[0]);
+  const int second_at = Descriptor(args[2]);
+  switch (number) {
+#ifdef __NR_rename
+    case __NR_rename:
+      Rename(task, {AT_FDCWD, args[0], false}, {AT_FDCWD, args[1], false}, 0);
+      return true;
+    case __NR_link:
+      Link(task, {AT_FDCWD, args[0], false}, {AT_FDCWD, args[1], false});
+      return true;
+    case __NR_symlink:
+      Change(task, {AT_FDCWD, args[1], false}, Change::kCreate);
+      NamesChanged();
+      return true;
+    case __NR_unlink:
+    case __NR_rmdir:
+      Remove(task, {AT_FDCWD, args[0], false});
+      return true;
+    case __NR_mkdir:
+      Change(task, {AT_FDCWD, args[0], false}, Change::kCreateDirectory);
+      return true;
+    case __NR_mknod:
+      Change(task, {AT_FDCWD, args[0], false}, Change::kCreate);
+      return true;
+#endif
+#ifdef __NR_renameat
+    case __NR_renameat:
+      Rename(task, {at, args[1], false}, {second_at, args[3], false}, 0);
+      return true;
+#endif
+    case __NR_renameat2:
+      Rename(task, {at, args[1], false}, {second_at, args[3], false}, args[4]);
+      return true;
+    case __NR_linkat:
+      Link(task,
+           {at, args[1], (args[4] & AT_SYMLINK_FOLLOW) != 0,
+            (args[4] & kEmptyPath) != 0},
+           {second_at, args[3], false});
+      return true;
+    case __NR_symlinkat:
+      Change(task, {Descriptor(args[1]), args[2], false}, Change::kCreate);
+      NamesChanged();
+      return true;
+    case __NR_unlinkat:
+      Remove(task, {at, args[1], false});
+      return true;
+    case __NR_mkdirat:
+      Change(task, {at, args[1], false}, Change::kCreateDirectory);
+      return true;
+    case __NR_mknodat:
+      Change(task, {at, args[1], false}, Change::kCreate);
+      return true;
+    case __NR_truncate:
+      Change(task, {AT_FDCWD, args[0]},
+             args[1] == 0 ? Change::kReplace : Change::kWrite);
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool Decoder::HandleModeChange(const Task& task, int number,
+                               const uint64_t* args) {
+  const int at = Descriptor(args[0]);
+  Name name = {AT_FDCWD, args[0]};
+  uint64_t flags = 0;
+  switch (number) {
+    case __NR_fchmod:
+    case __NR_fchown:
+    case __NR_fsetxattr:
+    case __NR_fremovexattr:
+      ChangeDescriptor(task, at);
+      return true;
+    case __NR_setxattr:
+    case __NR_removexattr:
+#ifdef __NR_chmod
+    case __NR_chmod:
+    case __NR_chown:
+    case __NR_utime:
+    case __NR_utimes:
+#endif
+      break;
+    case __NR_lsetxattr:
+    case __NR_lremovexattr:
+#ifdef __NR_lchown
+    case __NR_lchown:
+#endif
+      name.follow = false;
+      break;
+    case __NR_utimensat:
+      // Without a name: futimens().
+      name = {at, args[1], true, args[1] == 0};
+      flags = args[3];
+      break;
+#ifdef __NR_futimesat
+    case __NR_futimesat:
+      name = {at, args[1], true, args[1] == 0};
+      break;
+#endif
+    case __NR_fchmodat:
+      name = {at, args[1]};
+      break;
+    case __NR_fchmodat2:
+      name = {at, args[1]};
+      flags = args[3];
+      break;
+    case __NR_fchownat:
+    case __NR_file_setattr:
+      name = {at, args[1]};
+      flags = args[4];
+      break;
+    case __NR_setxattrat:
+    case __NR_removexattrat:
+      name = {at, args[1]};
+      flags = args[2];
+      break;
+    default:
+      return false;
+  }
+  name.follow = name.follow && (flags & AT_SYMLINK_NOFOLLOW) == 0;
+  name.may_be_empty = name.may_be_empty || (flags & kEmptyPath) != 0;
+  Change(task, name, Change::kMode);
+  return true;
+}
+
+}  // namespace vt::track

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Resolver walks a name as the kernel would for the task that uses it, and says
+// what it met: links, the first missing component, and what stands at the end.
+// It looks at the disk as it is at that moment; the listener calls it before it
+// lets the system call go on.
+
+#pragma once
+
+#include <sys/stat.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
+
+#include "daemon/track/task.h"
+
+namespace vt::track {
+
+struct Resolved {
+  enum class Kind {
+    kFound,
+    kMissing,   // nothing there, or a component before is missing or no
+                // directory
+    kHidden,    // it cannot be looked at: permissions, too many links
+    kNoFile,    // a pipe, a deleted file, /proc, /sys or /dev
+    kTerminal,  // /dev/tty
+  };
+  Kind kind = Kind::kNoFile;
+  // Absolute; no ".", "..", no link in a directory component. For kMissing the
+  // components after the first missing one are as given.
+  std::string path;
+  struct stat status = {};         // kFound: of `path` itself (lstat)
+  std::vector<std::string> links;  // symbolic links that were followed
+  // kMissing: the directory component that was missing, or that was no
+  // directory (`blocked_by_file`); empty if it was the last component.
+  std::string first_missing;
+  bool blocked_by_file = false;
+
+  bool found() const { return kind == Kind::kFound; }
+};
+
+// Thread-compatible.
+class Resolver {
+ public:
+  // Paths below /proc, /sys and /dev are no files, unless within `root`.
+  explicit Resolver(std::string root) : root_(std::move(root)) {}
+
+  // `name` is absolute and not normalised. `follow`: a link at the end is
+  // followed too (a trailing slash does that by itself).
+  void Resolve(absl::string_view name, bool follow, const Task& task,
+               Resolved* out);
+
+  // Forgets what it knew of directories: names have come to mean other things.
+  void Forget() { plain_directories_.clear(); }
+
+ private:
+  struct Walk;
+
+  bool IsPseudo(absl::string_view path) const;
+  void Follow(Walk* walk, const std::string& link, Resolved* out);
+  bool Step(Walk* walk, Resolved* out);
+  void Finish(const std::string& path, Resolved* out);
+
+  const std::string root_;
+  // Directories whose own name has no link, "." or ".." in it.
+  absl::flat_hash_set<std::string> plain_directories_;
+};
+
+}  // namespace vt::track

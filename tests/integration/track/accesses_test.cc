@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From system calls to accesses, one rule a test (docs/TRACKING.md).
+
+#include "tests/integration/track/traced_fixture.h"
+
+namespace vt::test {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using track::Access;
+using track::PreState;
+
+class AccessesTest : public TracedTest {};
+
+TEST_F(AccessesTest, ReadFileIsAnInput) {
+  Write("a", "1");
+  Do({"read:a"});
+  EXPECT_EQ(At("a").observed, track::kContent);
+  EXPECT_FALSE(At("a").missing);
+  EXPECT_FALSE(At("a").mutated);
+  EXPECT_THAT(Flaws(), IsEmpty());
+}
+
+TEST_F(AccessesTest, KindsAreToldApart) {
+  Write("a", "1");
+  std::filesystem::create_symlink("a", Path("l"));
+  std::filesystem::create_directory(Path("d"));
+  Do({"stat:a", "lstat:l", "readlink:l", "access:d", "list:d"});
+  EXPECT_EQ(At("a").observed, track::kMetadata);
+  EXPECT_EQ(At("l").observed, track::kLinkMetadata | track::kLinkText);
+  EXPECT_EQ(At("d").observed, track::kExistence | track::kListing);
+}
+
+TEST_F(AccessesTest, FileOpenedAsADirectoryIsNotRead) {
+  Write("a", "1");
+  Do({"fchdir:a"});
+  EXPECT_EQ(At("a").observed, track::kMetadata);
+}
+
+TEST_F(AccessesTest, ReadThenWriteKeepsTheOldContentAsInput) {
+  Write("a", "old");
+  Do({"read:a", "write:a:new"});
+  const Access a = At("a");
+  EXPECT_EQ(a.observed, track::kContent);
+  EXPECT_TRUE(a.mutated);
+  EXPECT_TRUE(a.is_output);
+  EXPECT_EQ(a.pre_state, PreState::kFile);
+  EXPECT_EQ(a.pre_digest, TestDigestOf("old"));
+  EXPECT_EQ(a.pre_size, 3U);
+}
+
+TEST_F(AccessesTest, WriteThenReadIsNoInput) {
+  Do({"write:a:new", "read:a", "stat:a"});
+  EXPECT_EQ(At("a").observed, 0U);
+  EXPECT_EQ(At("a").pre_state, PreState::kMissing);
+  EXPECT_THAT(Outputs(), ElementsAre("a"));
+}
+
+TEST_F(AccessesTest, ReplacingAnOldFileUnreadIsNoInput) {
+  Write("a", "old");
+  Do({"write:a:new", "read:a"});
+  EXPECT_EQ(At("a").observed, 0U);
+  EXPECT_EQ(At("a").pre_digest, std::nullopt);
+  EXPECT_THAT(Outputs(), ElementsAre("a"));
+}
+
+TEST_F(AccessesTest, WritingTheSameBytesAgainIsStillAnOutput) {
+  Write("a", "same");
+  Do({"write:a:same"});
+  EXPECT_THAT(Outputs(), ElementsAre("a"));
+}
+
+TEST_F(AccessesTest, AppendAndUpdateReadWhatTheyChange) {
+  Write("a", "1");
+  Write("b", "2");
+  Do({"append:a:x", "update:b:x"});
+  EXPECT_EQ(At("a").observed, track::kContent);
+  EXPECT_EQ(At("a").pre_digest, TestDigestOf("1"));
+  EXPECT_EQ(At("b").pre_digest, TestDigestOf("2"));
+  EXPECT_THAT(Outputs(), ElementsAre("a", "b"));
+}
+
+TEST_F(AccessesTest, OpenForWritingWithoutWritingIsNoOutput) {
+  Write("a", "1");
+  Do({"lock:a"});
+  EXPECT_THAT(Outputs(), IsEmpty());
+  EXPECT_FALSE(At("a").mutated);
+}
+
+TEST_F(AccessesTest, TemporaryAndRenameLeaveOnlyTheTarget) {
+  Write("a", "old");
+  Do({"write:t:new", "rename:t:a", "read:a"});
+  EXPECT_THAT(Outputs(), ElementsAre("a"));
+  EXPECT_EQ(At("a").observed, 0U);
+  EXPECT_EQ(At("a").pre_digest, TestDigestOf("old"));
+  EXPECT_EQ(At("t").observed, 0U);
+}
+
+TEST_F(AccessesTest, RemovedOldFileIsADeletionWithItsDigest) {
+  Write("a", "old");
+  Do({"unlink:a"});
+  EXPECT_TRUE(At("a").is_deletion);
+  EXPECT_FALSE(At("a").is_output);
+  EXPECT_EQ(At("a").pre_digest, TestDigestOf("old"));
+  EXPECT_EQ(At("a").observed, 0U);
+}
+
+TEST_F(AccessesTest, MovedOldFileIsAnInputAndADeletion) {
+  Write("a", "old");
+  Do({"rename:a:b", "read:b"});
+  EXPECT_EQ(At("a").observed, track::kContent);
+  EXPECT_TRUE(At("a").is_deletion);
+  EXPECT_EQ(At("a").pre_digest, TestDigestOf("old"));
+  EXPECT_EQ(At("b").observed, 0U);
+  EXPECT_THAT(Outputs(), ElementsAre("b"));
+}
+
+TEST_F(AccessesTest, HardLinkReadsItsSource) {
+  Write("a", "old");
+  Do({"link:a:b"});
+  EXPECT_EQ(At("a").observed, track::kContent);
+  EXPECT_THAT(Outputs(), ElementsAre("b"));
+  EXPECT_THAT(Flaws(), IsEmpty());
+}
+
+TEST_F(AccessesTest, ProbeThenCreateIsAMissingInputAndAnOutput) {
+  Do({"stat:a", "write:a:1", "stat:a"});
+  EXPECT_EQ(At("a").observed, track::kMetadata);
+  EXPECT_TRUE(At("a").missing);
+  EXPECT_EQ(At("a").pre_state, PreState::kMissing);
+  EXPECT_TRUE(At("a").is_output);
+  EXPECT_THAT(Flaws(), IsEmpty());
+}
+
+TEST_F(AccessesTest, ExclusiveCreationIsAProbe) {
+  Do({"exclusive:a"});
+  EXPECT_EQ(At("a").observed, track::kExistence);
+  EXPECT_TRUE(At("a").missing);
+  EXPECT_TRUE(At("a").is_output);
+}
+
+TEST_F(AccessesTest, MissingDirectoryAndTheNameAskedForAreBothRecorded) {
+  Do({"read:no/such/file"});
+  EXPECT_TRUE(At("no").missing);
+  EXPECT_EQ(At("no").observed, track::kExistence);
+  EXPECT_TRUE(At("no/such/file").missing);
+  EXPECT_EQ(At("no/such/file").observed, track::kContent);
+  EXPECT_FALSE(IsKnown("no/such"));
+}
+
+TEST_F(AccessesTest, FileWhereADirectoryWasWantedIsRecorded) {
+  Write("f", "1");
+  Do({"stat:f/x"});
+  EXPECT_EQ(At("f").observed, track::kMetadata);
+  EXPECT_FALSE(At("f").missing);
+  EXPECT_TRUE(At("f/x").missing);
+}
+
+TEST_F(AccessesTest, EveryLinkOnTheWayIsAnInputAndTheTargetIsResolved) {
+  std::filesystem::create_directory(Path("real"));
+  Write("real/file", "1");
+  std::filesystem::create_symlink("real", Path("one"));
+  std::filesystem::create_symlink("one/file", Path("two"));
+  Do({"read:two"});
+  EXPECT_EQ(At("two").observed, track::kLinkText);
+  EXPECT_EQ(At("one").observed, track::kLinkText);
+  EXPECT_EQ(At("real/file").observed, track::kContent);
+  EXPECT_FALSE(IsKnown("one/file"));
+}
+
+TEST_F(AccessesTest, DotDotBehindALinkGoesWhereTheKernelGoes) {
+  std::filesystem::create_directories(Path("x/y"));
+  Write("x/file", "1");
+  std::filesystem::create_symlink("x/y", Path("l"));
+  Do({"read:l/../file"});
+  EXPECT_EQ(At("x/file").observed, track::kContent);
+  EXPECT_FALSE(IsKnown("file"));
+}
+
+TEST_F(AccessesTest, OwnLinkIsNoInputButWhatItLeadsToIs) {
+  Write("old", "1");
+  Do({"symlink:old:l", "read:l"});
+  EXPECT_EQ(At("l").observed, 0U);
+  EXPECT_EQ(At("old").observed, track::kContent);
+  EXPECT_THAT(Outputs(), ElementsAre("l"));
+}
+
+TEST_F(AccessesTest, LinkThatIsTurnedLeadsToBothTargets) {
+  Write("v1", "1");
+  Write("v2", "2");
+  std::filesystem::create_symlink("v1", Path("l"));
+  Do({"read:l", "symlink:v2:t", "rename:t:l", "read:l"});
+  EXPECT_EQ(At("v1").observed, track::kContent);
+  EXPECT_EQ(At("v2").observed, track::kContent);
+  EXPECT_EQ(At("l").observed, track::kLinkText);
+  EXPECT_EQ(At("l").pre_state, PreState::kSymlink);
+}
+
+TEST_F(AccessesTest, OwnDirectoryTakesItsFilesAlongWhenRenamed) {
+  Do({"mkdir:t", "mkdir:t/s", "write:t/s/f:1", "rename:t:d", "read:d/s/f",
+      "stat:d/nothing", "list:d"});
+  EXPECT_THAT(Outputs(), ElementsAre("d", "d/s", "d/s/f"));
+  EXPECT_EQ(At("d/s/f").observed, 0U);
+  EXPECT_FALSE(IsInput("d/nothing"));
+  EXPECT_FALSE(IsInput("d"));
+  EXPECT_THAT(Flaws(), IsEmpty());
+}
+
+TEST_F(AccessesTest, RenamingAnOldDirectoryIsNotStored) {
+  std::filesystem::create_directory(Path("old"));
+  Write("old/f", "1");
+  Do({"rename:old:new"});
+  EXPECT_THAT(Flaws(), ElementsAre(track::kTrackingIncomplete));
+}
+
+TEST_F(AccessesTest, RenamingAnOldDirectoryInVainIsHarmless) {
+  std::filesystem::create_directories(Path("old"));
+  std::filesystem::create_directories(Path("full"));
+  Write("full/f", "1");
+  Do({"rename:old:full", "read:full/f"});
+  EXPECT_THAT(Flaws(), IsEmpty());
+  EXPECT_EQ(At("full/f").observed, track::kContent);
+  EXPECT_THAT(Outputs(), IsEmpty());
+}
+
+TEST_F(AccessesTest, RemovedAndMadeAgainDirectoryIsAnOutput) {
+  std::filesystem::create_directory(Path("dist"));
+  Write("dist/old", "1");
+  Do({"list:dist", "unlink:dist/old", "rmdir:dist", "mkdir:dist",
+      "write:dist/new:1"});
+  EXPECT_THAT(Outputs(), ElementsAre("dist", "dist/new"));
+  EXPECT_EQ(At("dist").observed, track::kListing);
+  EXPECT_TRUE(At("dist/old").is_deletion);
+}
+
+TEST_F(AccessesTest, MakingADirectoryThatIsThereIsAProbe) {
+  std::filesystem::create_directory(Path("d"));
+  Do({"mkdir:d", "write:d/f:1", "list:d"});
+  EXPECT_FALSE(At("d").mutated);
+  EXPECT_EQ(At("d").observed, track::kExistence | track::kListing);
+  EXPECT_THAT(Outputs(), ElementsAre("d/f"));
+}
+
+TEST_F(AccessesTest, SlashAtTheEndChangesNothing) {
+  std::filesystem::create_directory(Path("old"));
+  std::filesystem::create_symlink("old", Path("l"));
+  Do({"mkdir:d/", "mkdir:d/e//", "write:d/e/f:1", "stat:no/such/", "list:l/",
+      "rmdir:old/"});
+  EXPECT_THAT(Outputs(), ElementsAre("d", "d/e", "d/e/f"));
+  EXPECT_TRUE(At("no").missing);
+  EXPECT_TRUE(At("no/such").missing);
+  EXPECT_EQ(At("l").observed, track::kLinkText);
+  EXPECT_EQ(At("old").observed, track::kListing);
+  EXPECT_TRUE(At("old").is_deletion);
+}
+
+TEST_F(AccessesTest, FailedChangesAreObservations) {
+  std::filesystem::create_directory(Path("full"));
+  Write("full/f", "1");
+  Do({"unlink:gone", "rmdir:full", "rename:nothing:x", "chmod:absent:600",
+      "list:full"});
+  for (const char* name : {"gone", "nothing", "absent"}) {
+    EXPECT_TRUE(At(name).missing) << name;
+    EXPECT_EQ(At(name).observed, track::kExistence) << name;
+    EXPECT_FALSE(At(name).mutated) << name;
+  }
+  EXPECT_FALSE(At("full").mutated);
+  EXPECT_EQ(At("full").observed, track::kExistence | track::kListing);
+  EXPECT_THAT(Outputs(), IsEmpty());
+}
+
+TEST_F(AccessesTest, CreatedAndRemovedLeavesNothing) {
+  Do({"write:t:1", "unlink:t", "mkdir:d", "write:d/x:1", "unlink:d/x",
+      "rmdir:d"});
+  EXPECT_THAT(Outputs(), IsEmpty());
+  EXPECT_FALSE(IsInput("t"));
+  EXPECT_FALSE(IsInput("d"));
+  EXPECT_FALSE(At("t").is_deletion);
+}
+
+TEST_F(AccessesTest, ExchangedFilesAreBothReadAndWritten) {
+  Write("a", "1");
+  Write("b", "2");
+  Do({"exchange:a:b"});
+  EXPECT_THAT(Outputs(), ElementsAre("a", "b"));
+  EXPECT_EQ(At("a").pre_digest, TestDigestOf("1"));
+  EXPECT_EQ(At("b").pre_digest, TestDigestOf("2"));
+  EXPECT_EQ(At("a").observed, track::kContent);
+  EXPECT_EQ(At("b").observed, track::kContent);
+}
+
+TEST_F(AccessesTest, NamelessFileThatGetsANameIsCreated) {
+  Do({"tmpfile:a", "read:a"});
+  EXPECT_THAT(Outputs(), ElementsAre("a"));
+  EXPECT_FALSE(IsInput("a"));
+}
+
+TEST_F(AccessesTest, ModeChangeIsAnOutputThatDependsOnTheContent) {
+  Write("a", "1");
+  Do({"chmod:a:755"});
+  EXPECT_THAT(Outputs(), ElementsAre("a"));
+  EXPECT_EQ(At("a").observed, track::kContent);
+  EXPECT_EQ(At("a").pre_digest, TestDigestOf("1"));
+}
+
+TEST_F(AccessesTest, TouchedFileKeepsItsDigest) {
+  Write("a", "1");
+  Do({"utimes:a", "read:a"});
+  EXPECT_EQ(At("a").pre_digest, TestDigestOf("1"));
+  EXPECT_THAT(Flaws(), IsEmpty());
+}
+
+TEST_F(AccessesTest, ChangesOutsideTheWorkspaceAreNoOutputs) {
+  const std::string outside = (temp_.path() / "outside").string();
+  std::ofstream(outside) << "1";
+  Do({"chmod:" + outside + ":600", "write:" + outside + "2:1",
+      "read:" + outside + "2"});
+  EXPECT_FALSE(At(outside).is_output);
+  EXPECT_EQ(At(outside).observed & track::kContent, 0U);
+  EXPECT_FALSE(At(outside + "2").is_output);
+  EXPECT_EQ(At(outside + "2").observed, 0U);
+}
+
+TEST_F(AccessesTest, NamesAreBytes) {
+  const std::string name = "new\nline-\xff\xfe";
+  Write(name, "1");
+  Do({"read:" + name, "stat:missing-\xff"});
+  EXPECT_EQ(At(name).observed, track::kContent);
+  EXPECT_TRUE(At("missing-\xff").missing);
+}
+
+TEST_F(AccessesTest, RelativeNamesFollowTheDirectory) {
+  std::filesystem::create_directories(Path("d/e"));
+  Write("d/f", "1");
+  Write("d/e/g", "1");
+  Do({"chdir:d", "read:f", "fchdir:e", "read:g", "openat:..:f",
+      "stat:../../top"});
+  EXPECT_EQ(At("d/f").observed, track::kContent);
+  EXPECT_EQ(At("d/e/g").observed, track::kContent);
+  EXPECT_TRUE(At("top").missing);
+  EXPECT_FALSE(IsKnown("f"));
+}
+
+TEST_F(AccessesTest, DescriptorsByNameAreTheirFiles) {
+  Write("a", "1");
+  Write("b", "1");
+  Do({"reopen:a:/proc/self/fd", "reopen:b:/dev/fd"});
+  EXPECT_EQ(At("a").observed, track::kContent | track::kMetadata);
+  EXPECT_EQ(At("b").observed, track::kContent | track::kMetadata);
+  for (const Access& access : set_.accesses) {
+    EXPECT_NE(access.path.rfind("/proc", 0), 0U) << access.path;
+    EXPECT_NE(access.path.rfind("/dev", 0), 0U) << access.path;
+  }
+}
+
+TEST_F(AccessesTest, OwnDirectoriesAreLeftOut) {
+  std::filesystem::create_directory(Path("ours"));
+  own_directories_ = {Path("ours")};
+  Do({"stat:ours/x", "write:ours/y:1"});
+  EXPECT_FALSE(IsKnown("ours/x"));
+  EXPECT_FALSE(IsKnown("ours/y"));
+}
+
+TEST_F(AccessesTest, FileTooLargeToRememberIsNotStored) {
+  Write("big", "");
+  std::filesystem::resize_file(Path("big"), 17 << 20);
+  Do({"unlink:big"});
+  EXPECT_THAT(Flaws(), ElementsAre(track::kDeviceOrLimit));
+}
+
+TEST_F(AccessesTest, LargeFileMadeAnewNeedsNoMemory) {
+  Write("big", "");
+  std::filesystem::resize_file(Path("big"), 17 << 20);
+  Do({"unlink:big", "write:big:x"});
+  EXPECT_THAT(Flaws(), IsEmpty());
+  EXPECT_THAT(Outputs(), ElementsAre("big"));
+}
+
+}  // namespace
+}  // namespace vt::test

@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs the filter in an interpreter, over every number and the arguments that
+// matter.
+
+#include "daemon/track/filter.h"
+
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <fstream>
+#include <map>
+#include <set>
+#include <string>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
+#include <gtest/gtest.h>
+
+#include "daemon/track/syscall_numbers.h"
+#include "daemon/track/syscall_rules.h"
+
+namespace vt::track {
+namespace {
+
+constexpr uint32_t kAllow = SECCOMP_RET_ALLOW;
+constexpr uint32_t kNotify = SECCOMP_RET_USER_NOTIF;
+
+// What seccomp's machine does with these instructions; any other fails.
+uint32_t Interpret(const std::vector<sock_filter>& code,
+                   const seccomp_data& data) {
+  uint32_t a = 0;
+  for (size_t pc = 0; pc < code.size(); ++pc) {
+    const sock_filter& op = code[pc];
+    bool jump = false;
+    switch (op.code) {
+      case BPF_LD | BPF_W | BPF_ABS:
+        EXPECT_LE(op.k + 4, sizeof data);
+        std::memcpy(&a, reinterpret_cast<const char*>(&data) + op.k, 4);
+        continue;
+      case BPF_ALU | BPF_AND | BPF_K:
+        a &= op.k;
+        continue;
+      case BPF_RET | BPF_K:
+        return op.k;
+      case BPF_JMP | BPF_JA:
+        pc += op.k;
+        continue;
+      case BPF_JMP | BPF_JEQ | BPF_K:
+        jump = a == op.k;
+        break;
+      case BPF_JMP | BPF_JGE | BPF_K:
+        jump = a >= op.k;
+        break;
+      case BPF_JMP | BPF_JSET | BPF_K:
+        jump = (a & op.k) != 0;
+        break;
+      default:
+        ADD_FAILURE() << "instruction " << op.code << " at " << pc;
+        return 0;
+    }
+    pc += jump ? op.jt : op.jf;
+  }
+  ADD_FAILURE() << "fell off the end";
+  return 0;
+}
+
+class FilterTest : public testing::Test {
+ protected:
+  uint32_t Ask(int number, std::vector<uint64_t> args = {},
+               uint32_t arch = kNativeArch) {
+    seccomp_data data = {};
+    data.nr = number;
+    data.arch = arch;
+    for (size_t i = 0; i < args.size(); ++i) {
+      data.args[i] = args[i];
+    }
+    return Interpret(code_, data);
+  }
+
+  const std::vector<sock_filter> code_ = BuildFilter();
+};
+
+TEST_F(FilterTest, FitsTheKernelsLimit) {
+  EXPECT_LE(code_.size(), 4096U);
+  EXPECT_LE(code_.size(), 500U);
+}
+
+TEST_F(FilterTest, EveryNumberGetsTheVerdictOfTheTable) {
+  std::map<int, Verdict> rules;
+  for (const SyscallRule& rule : SyscallRules()) {
+    EXPECT_TRUE(rules.emplace(rule.number, rule.verdict).second) << rule.name;
+  }
+  const int newest = SyscallRules().back().number;
+  for (int number = 0; number <= newest + 2000; ++number) {
+    const auto rule = rules.find(number);
+    const Verdict verdict = rule != rules.end() ? rule->second
+                            : number <= newest  ? Verdict::kAllow
+                                                : Verdict::kNotify;
+    uint32_t expected = kNotify;
+    switch (verdict) {
+      case Verdict::kAllow:
+      case Verdict::kNotifyIfAddressed:       // without an address
+      case Verdict::kNotifyIfMountNamespace:  // without flags
+        expected = kAllow;
+        break;
+      case Verdict::kNoSuchCall:
+        expected = SECCOMP_RET_ERRNO | ENOSYS;
+        break;
+      case Verdict::kNotify:
+      case Verdict::kNotifyUnlessFstat:
+      case Verdict::kNotifyUnlessFstatx:
+        break;
+    }
+    EXPECT_EQ(Ask(number), expected) << number;
+  }
+}
+
+TEST_F(FilterTest, NumbersOfX32AreNotified) {
+  EXPECT_EQ(Ask(0x40000000), kNotify);
+  EXPECT_EQ(Ask(0x40000000 + 2), kNotify);
+  EXPECT_EQ(Ask(-1), kNotify);
+}
+
+TEST_F(FilterTest, FstatInDisguisePasses) {
+  EXPECT_EQ(Ask(__NR_newfstatat, {3, 0, 0, 0x1000}), kAllow);
+  EXPECT_EQ(Ask(__NR_newfstatat, {3, 0, 0, 0x1100}), kNotify);
+  EXPECT_EQ(Ask(__NR_newfstatat, {3, 0, 0, 0}), kNotify);
+  const uint64_t at_cwd = static_cast<uint32_t>(AT_FDCWD);
+  EXPECT_EQ(Ask(__NR_newfstatat, {at_cwd, 0, 0, 0x1000}), kNotify);
+  EXPECT_EQ(Ask(__NR_newfstatat, {~uint64_t{99}, 0, 0, 0x1000}), kNotify);
+  EXPECT_EQ(Ask(__NR_statx, {3, 0, 0x1000}), kAllow);
+  EXPECT_EQ(Ask(__NR_statx, {3, 0, 0x1000 | 0x4000}), kAllow);
+  EXPECT_EQ(Ask(__NR_statx, {3, 0, 0x1000 | 0x100}), kNotify);
+  EXPECT_EQ(Ask(__NR_statx, {at_cwd, 0, 0x1000}), kNotify);
+}
+
+TEST_F(FilterTest, OnlyAddressedSendsAreNotified) {
+  EXPECT_EQ(Ask(__NR_sendto, {3, 1, 1, 0, 0, 0}), kAllow);
+  EXPECT_EQ(Ask(__NR_sendto, {3, 1, 1, 0, 8, 2}), kNotify);
+  EXPECT_EQ(Ask(__NR_sendto, {3, 1, 1, 0, uint64_t{1} << 40, 2}), kNotify);
+}
+
+TEST_F(FilterTest, UnsharingTheMountNamespaceIsNotified) {
+  EXPECT_EQ(Ask(__NR_unshare, {CLONE_FILES}), kAllow);
+  EXPECT_EQ(Ask(__NR_unshare, {CLONE_NEWNS | CLONE_NEWUSER}), kNotify);
+}
+
+TEST_F(FilterTest, ForeignProgramsAreNoticedWhenTheyNameAFile) {
+  const uint32_t foreign = kNativeArch ^ 0x80000000U;
+  for (const int number : ForeignNumbers()) {
+    EXPECT_EQ(Ask(number, {}, foreign), kNotify) << number;
+  }
+  EXPECT_EQ(Ask(1, {}, foreign), kAllow);
+}
+
+TEST(SyscallRulesTest, EveryNumberOfTheHeadersIsClassified) {
+  std::set<int> known;
+  for (const SyscallRule& rule : SyscallRules()) {
+    known.insert(rule.number);
+  }
+  std::ifstream in(VT_UNISTD_MACROS);
+  int count = 0;
+  for (std::string line; std::getline(in, line);) {
+    const std::vector<std::string> words =
+        absl::StrSplit(line, ' ', absl::SkipEmpty());
+    int number = 0;
+    if (words.size() != 3 || !absl::StartsWith(words[1], "__NR_") ||
+        words[1] == "__NR_syscalls" ||
+        words[1] == "__NR_arch_specific_syscall" ||
+        !absl::SimpleAtoi(words[2], &number)) {
+      continue;
+    }
+    ++count;
+    EXPECT_EQ(known.count(number), 1U)
+        << words[1] << " = " << number << ": add it to syscall_rules.cc";
+  }
+  EXPECT_GT(count, 250);
+}
+
+TEST(SyscallRulesTest, NamesAreFoundByNumber) {
+  EXPECT_STREQ(SyscallName(__NR_openat), "openat");
+  EXPECT_EQ(SyscallName(9999), nullptr);
+}
+
+}  // namespace
+}  // namespace vt::track
