@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vt: hands its command line to the user's daemon, and is its hands and ears:
+// terminal, signals, exit code. It parses nothing but what it must answer
+// alone.
+
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "daemon/base/version.h"
+#include "shim/daemon_command.h"
+#include "shim/directories.h"
+#include "shim/exit_code.h"
+#include "shim/run_command.h"
+
+namespace {
+
+// A closed stdin, stdout or stderr (`vt >&-`) must not become the number of our
+// socket.
+void FillStandardDescriptors() {
+  pollfd standard[3] = {{0, 0, 0}, {1, 0, 0}, {2, 0, 0}};
+  if (::poll(standard, 3, 0) <= 0) {
+    return;
+  }
+  for (const pollfd& entry : standard) {
+    if ((entry.revents & POLLNVAL) != 0 && ::open("/dev/null", O_RDWR) < 0) {
+      ::_exit(vt::shim::kExitFailed);
+    }
+  }
+}
+
+int Main(int argc, char** argv) {
+  const std::string command = argc > 1 ? argv[1] : "";
+  if (command == "--version") {
+    const std::string text = std::string("vt ") + vt::base::Version() +
+                             " (build " +
+                             std::to_string(vt::base::BuildStamp()) + ")\n";
+    return ::write(STDOUT_FILENO, text.data(), text.size()) > 0
+               ? vt::shim::kExitOk
+               : vt::shim::kExitFailed;
+  }
+  const char* use_daemon = std::getenv("VT_DAEMON");
+  if (use_daemon != nullptr && std::strcmp(use_daemon, "off") == 0) {
+    vt::shim::Complain(
+        "VT_DAEMON=off is not supported by this version; unset it");
+    return vt::shim::kExitUsage;
+  }
+  vt::shim::Directories directories;
+  const auto env = [](const char* name) -> const char* {
+    return std::getenv(name);
+  };
+  if (const auto failure =
+          vt::shim::ResolveDirectories(env, ::geteuid(), &directories)) {
+    vt::shim::Complain(failure->message);
+    return failure->exit_code;
+  }
+  if (command == "daemon") {
+    return vt::shim::DaemonCommand(argc, argv, directories);
+  }
+  return vt::shim::RunCommand(argc, argv, directories, /*keeper=*/"");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  FillStandardDescriptors();
+  // No destructors of globals: the kernel is faster.
+  ::_exit(Main(argc, argv));
+}
