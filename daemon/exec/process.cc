@@ -106,12 +106,12 @@ class WatchedProcess final : public Process {
 };
 
 // Waits a moment for a killed process, and reaps it if it is our child.
-void AwaitEnd(const ProcessEntry& entry) {
+void AwaitEnd(const ProcessEntry& entry, int limit_ms) {
   base::UniqueFd pidfd(
       static_cast<int>(::syscall(SYS_pidfd_open, entry.pid, 0)));
   if (pidfd.is_valid()) {
     pollfd item = {pidfd.get(), POLLIN, 0};
-    ::poll(&item, 1, /*timeout=*/100);
+    ::poll(&item, 1, limit_ms);
   }
   ::waitpid(entry.pid, nullptr, WNOHANG);  // ECHILD: not ours
 }
@@ -130,22 +130,35 @@ void KillLeftovers(pid_t pid, const std::string& marker) {
   for (int round = 0; round < 20; ++round) {
     const std::vector<ProcessEntry> all = ListProcesses();
     std::vector<ProcessEntry> victims = TreeOf(pid, all);
+    const ProcessEntry* unknown = nullptr;
     for (const ProcessEntry& entry : all) {
-      if (entry.parent == ::getpid() && !marker.empty() &&
-          HasEnvironmentEntry(entry.pid, marker)) {
-        for (const ProcessEntry& member : TreeOf(entry.pid, all)) {
-          victims.push_back(member);
-        }
+      if (entry.parent != ::getpid() || marker.empty()) {
+        continue;
+      }
+      switch (IsMarked(entry, marker)) {
+        case Marked::kYes:
+          for (const ProcessEntry& member : TreeOf(entry.pid, all)) {
+            victims.push_back(member);
+          }
+          break;
+        case Marked::kUnknown:
+          unknown = &entry;
+          break;
+        case Marked::kNo:
+          break;
       }
     }
-    if (victims.empty()) {
+    if (victims.empty() && unknown == nullptr) {
       return;
     }
     for (const ProcessEntry& entry : victims) {
       ::kill(entry.pid, SIGKILL);
     }
     for (const ProcessEntry& entry : victims) {
-      AwaitEnd(entry);
+      AwaitEnd(entry, /*limit_ms=*/100);
+    }
+    if (victims.empty()) {
+      AwaitEnd(*unknown, /*limit_ms=*/5);
     }
   }
 }

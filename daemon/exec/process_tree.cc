@@ -94,15 +94,18 @@ std::vector<ProcessEntry> TreeOf(pid_t root,
   return tree;
 }
 
-bool HasEnvironmentEntry(pid_t pid, const std::string& marker) {
+Marked IsMarked(const ProcessEntry& entry, const std::string& marker) {
   const std::string environment =
-      ReadProcFile(absl::StrCat("/proc/", pid, "/environ"));
-  for (absl::string_view entry : absl::StrSplit(environment, '\0')) {
-    if (entry == marker) {
-      return true;
+      ReadProcFile(absl::StrCat("/proc/", entry.pid, "/environ"));
+  if (environment.empty()) {
+    return entry.state == 'Z' ? Marked::kNo : Marked::kUnknown;
+  }
+  for (absl::string_view variable : absl::StrSplit(environment, '\0')) {
+    if (variable == marker) {
+      return Marked::kYes;
     }
   }
-  return false;
+  return Marked::kNo;
 }
 
 }  // namespace vt::exec

@@ -35,7 +35,15 @@ std::vector<ProcessEntry> ListProcesses();
 std::vector<ProcessEntry> TreeOf(pid_t root,
                                  const std::vector<ProcessEntry>& all);
 
-// Whether the environment `pid` was started with has the entry `marker`.
-bool HasEnvironmentEntry(pid_t pid, const std::string& marker);
+// Whether the environment that a process was started with has an entry.
+enum class Marked {
+  kNo,
+  kYes,
+  // It has none that can be read: started with an empty one, or inside of
+  // execve, where the new one is not in place yet (environ_read in the kernel's
+  // fs/proc/base.c gives nothing before env_end is set). Ask again.
+  kUnknown,
+};
+Marked IsMarked(const ProcessEntry& entry, const std::string& marker);
 
 }  // namespace vt::exec

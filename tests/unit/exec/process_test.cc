@@ -13,6 +13,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -37,7 +38,7 @@ class ProcessTest : public testing::Test {
     OnLoop([this] { process_.reset(); });
     loop_.reset();
     if (child_pid_ > 0) {
-      KillLeftovers(child_pid_, "VT_MARK=test");
+      KillLeftovers(child_pid_, marker_);
     }
   }
 
@@ -60,7 +61,7 @@ class ProcessTest : public testing::Test {
       SpawnOptions options;
       options.program = "/bin/sh";
       options.argv = {"sh", "-c", script};
-      options.env = {"PATH=/usr/bin:/bin", "VT_MARK=test"};
+      options.env = {"PATH=/usr/bin:/bin", marker_};
       options.cwd = "/";
       options.stdout_fd = writer.get();
       absl::StatusOr<Child> child = Spawn(options);
@@ -79,11 +80,14 @@ class ProcessTest : public testing::Test {
     }
   }
 
+  // Of this process alone: tests run side by side.
+  const std::string marker_ = absl::StrCat("VT_MARK=test.", ::getpid());
+
   std::vector<ProcessEntry> Left() {
     std::vector<ProcessEntry> left;
     for (const ProcessEntry& entry : ListProcesses()) {
       if (entry.session == child_pid_ ||
-          HasEnvironmentEntry(entry.pid, "VT_MARK=test")) {
+          IsMarked(entry, marker_) == Marked::kYes) {
         left.push_back(entry);
       }
     }
@@ -171,7 +175,7 @@ TEST_F(ProcessTest, LeftoversAreKilledAndReaped) {
   Start(sleeper + " (setsid " + sleeper + ") ; (setsid " + sleeper + ")", 3);
   exited_.Wait();
   EXPECT_THAT(Left(), SizeIs(testing::Ge(3U)));
-  KillLeftovers(child_pid_, "VT_MARK=test");
+  KillLeftovers(child_pid_, marker_);
   EXPECT_THAT(Left(), IsEmpty());
 }
 
