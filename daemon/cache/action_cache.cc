@@ -66,6 +66,7 @@ class ActionCacheImpl final : public ActionCache {
   ~ActionCacheImpl() override { Close(); }
 
   LookupResult Lookup(const ActionKey& key) override;
+  Details Describe(const ActionKey& key, const LookupResult& found) override;
   absl::Status Restore(const ActionKey& key, const Hit& hit,
                        std::vector<std::string>* notes) override;
   absl::StatusOr<std::vector<LogChunk>> ReadLog(const Hit& hit) override;
@@ -304,6 +305,38 @@ bool ActionCacheImpl::CompareWith(const base::Digest& strong, Search* search,
   }
   miss->note.clear();
   return true;
+}
+
+Details ActionCacheImpl::Describe(const ActionKey& key,
+                                  const LookupResult& found) {
+  const Use use(this);
+  if (!use.is_open()) {
+    return {};
+  }
+  Search search(key,
+                MakeWorld(key, fingerprint::WeakFingerprint(key.description)));
+  absl::StatusOr<Result> result = absl::NotFoundError("");
+  if (found.hit.has_value()) {
+    result = found.hit->result;
+  } else if (const absl::StatusOr<Position> last =
+                 LoadRecord<Position>(*database_, Table::kPositions,
+                                      PositionKey(key.root, key.position));
+             last.ok() && !found.miss.partial) {
+    result = LoadAnyResult(*database_, base::Digest::FromBytes(last->strong()),
+                           key.root);
+  }
+  if (!result.ok()) {
+    return {};
+  }
+  const absl::StatusOr<PathSet> path_set =
+      LoadRecord<PathSet>(*database_, Table::kPathSets, result->path_set());
+  if (!path_set.ok() ||
+      path_set->observations_size() != result->values_size()) {
+    return {};
+  }
+  return DescribeResult(
+      *result, *path_set,
+      ForFingerprint(*path_set, search.evaluator.Evaluate(*path_set)));
 }
 
 absl::Status ActionCacheImpl::Restore(const ActionKey& key, const Hit& hit,

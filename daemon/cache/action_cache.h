@@ -20,6 +20,7 @@
 
 #include "daemon/base/digest.h"
 #include "daemon/base/env_query.h"
+#include "daemon/cache/details.h"
 #include "daemon/fingerprint/file_digests.h"
 #include "vtask/storage/v1/storage.pb.h"
 #include "vtask/v1/run_event.pb.h"
@@ -98,6 +99,11 @@ class ActionCache {
   virtual ~ActionCache() = default;
 
   virtual LookupResult Lookup(const ActionKey& key) = 0;
+
+  // For `-vv`: what of the hit, or else of the nearest earlier result, is as it
+  // was, and what it holds. Empty for first runs and after a changed
+  // description. Observes everything once more.
+  virtual Details Describe(const ActionKey& key, const LookupResult& found) = 0;
 
   // Makes the outputs on disk equal to the result's: leaves identical files
   // alone, writes others atomically, removes what the action had removed (H5).

@@ -58,6 +58,40 @@ std::string CacheLine(const ActionStarted& started,
   return text;
 }
 
+std::string UnchangedText(const vtask::v1::Unchanged& unchanged) {
+  using vtask::v1::Unchanged;
+  const std::string path = Printable(unchanged.path());
+  if (unchanged.what() == Unchanged::ENV) {
+    return absl::StrCat("env '", path, "'");
+  }
+  if (unchanged.what() == Unchanged::PROGRAM) {
+    return absl::StrCat("program '", path, "'");
+  }
+  const absl::string_view kind =
+      unchanged.what() == Unchanged::DIRECTORY ? " (folder)"
+      : unchanged.what() == Unchanged::LISTING ? " (listing)"
+      : unchanged.what() == Unchanged::MISSING ? " (missing)"
+                                               : "";
+  return path.empty() ? absl::StrCat("workspace root", kind)
+                      : absl::StrCat("'", path, "'", kind);
+}
+
+// R-SUM-6; empty without -vv, which is when nothing is in the event.
+std::string DetailLines(const ActionStarted& started) {
+  std::string text;
+  absl::string_view lead = "        Unchanged: ";
+  for (const vtask::v1::Unchanged& unchanged : started.unchanged()) {
+    absl::StrAppend(&text, lead, UnchangedText(unchanged), "\n");
+    lead = "                   ";
+  }
+  lead = "        Outputs:   ";
+  for (const std::string& path : started.outputs()) {
+    absl::StrAppend(&text, lead, "'", Printable(path), "'\n");
+    lead = "                   ";
+  }
+  return text;
+}
+
 }  // namespace
 
 void Summary::Add(const RunEvent& event) {
@@ -170,7 +204,8 @@ std::string Summary::Detailed(bool colour) const {
           absl::StrAppend(&text, " (exit code: ", finished.exit_code(), ")");
         }
     }
-    absl::StrAppend(&text, "\n      ", CacheLine(entry.started, finished));
+    absl::StrAppend(&text, "\n      ", CacheLine(entry.started, finished),
+                    DetailLines(entry.started));
     if (!finished.error().empty()) {
       absl::StrAppend(&text, "      ✗ Error: Failed to spawn process\n",
                       "        ↳ ", finished.error(), "\n");

@@ -34,6 +34,7 @@ struct Found {
   std::vector<storage::LogChunk> log;
   std::vector<std::string> notes;
   std::optional<storage::Value> globs_before;
+  cache::Details details;
 };
 
 bool HasPositiveGlob(const storage::InputConfig& input) {
@@ -100,7 +101,7 @@ class ActionImpl final : public Action {
   void CollectAndStore();
   void Finish(ActionFinished::Outcome outcome, int exit_code);
 
-  void EmitStarted(vtask::v1::CacheStatus cache, const cache::Miss* miss);
+  void EmitStarted(vtask::v1::CacheStatus cache, const Found* found);
   void EmitOutput(bool is_stderr, std::string data, bool replayed);
 
   Engine* const engine_;
@@ -184,9 +185,13 @@ void ActionImpl::Acquire() {
 void ActionImpl::LookUp() {
   TransitionTo(State::kLookingUp);
   engine_->workers->Run(
-      [key = Key(), cache = engine_->cache] {
+      [key = Key(), cache = engine_->cache,
+       wants_details = context_->wants_details] {
         Found found;
         found.lookup = cache->Lookup(key);
+        if (wants_details) {
+          found.details = cache->Describe(key, found.lookup);
+        }
         if (found.lookup.hit.has_value()) {
           const cache::Hit& hit = *found.lookup.hit;
           absl::StatusOr<std::vector<storage::LogChunk>> log =
@@ -234,12 +239,12 @@ void ActionImpl::OnFound(Found found) {
     finished_.add_notes(found.lookup.miss.note);
   }
   globs_before_ = std::move(found.globs_before);
-  EmitStarted(vtask::v1::MISS, &found.lookup.miss);
+  EmitStarted(vtask::v1::MISS, &found);
   RunHere();
 }
 
 void ActionImpl::Replay(Found found) {
-  EmitStarted(vtask::v1::HIT, nullptr);
+  EmitStarted(vtask::v1::HIT, &found);
   for (storage::LogChunk& chunk : found.log) {
     EmitOutput(chunk.is_stderr(), std::move(*chunk.mutable_data()),
                /*replayed=*/true);
@@ -482,17 +487,21 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
       exit_code);
 }
 
-void ActionImpl::EmitStarted(vtask::v1::CacheStatus cache,
-                             const cache::Miss* miss) {
+void ActionImpl::EmitStarted(vtask::v1::CacheStatus cache, const Found* found) {
   RunEvent event;
   ActionStarted* started = event.mutable_action_started();
   *started->mutable_action() = ref_;
   started->set_cache(cache);
   started->set_waited(waited_);
-  if (miss != nullptr) {
-    started->mutable_differences()->Assign(miss->differences.begin(),
-                                           miss->differences.end());
-    started->set_changes_partial(miss->partial);
+  if (found != nullptr) {
+    const cache::Miss& miss = found->lookup.miss;
+    started->mutable_differences()->Assign(miss.differences.begin(),
+                                           miss.differences.end());
+    started->set_changes_partial(miss.partial);
+    started->mutable_unchanged()->Assign(found->details.unchanged.begin(),
+                                         found->details.unchanged.end());
+    started->mutable_outputs()->Assign(found->details.outputs.begin(),
+                                       found->details.outputs.end());
   }
   host_->Emit(std::move(event));
 }

@@ -31,6 +31,8 @@ struct CallerContext {
   std::vector<std::pair<int, rlimit>> limits;
   // Uncached commands run on the caller's own terminal.
   bool shim_executes = false;
+  // -vv: tell what did not change, and the outputs.
+  bool wants_details = false;
   // The action that the whole run was started from inside of; id 0: none.
   RunningAction enclosing;
 };

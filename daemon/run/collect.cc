@@ -51,6 +51,9 @@ class Collector {
 
   Collected Run() {
     out_.not_stored = ReasonNotToStore(in_, &out_.notes);
+    if (!out_.not_stored.has_value()) {
+      CheckFlaws();
+    }
     if (out_.not_stored.has_value()) {
       return std::move(out_);
     }
@@ -76,6 +79,8 @@ class Collector {
     }
   };
 
+  void CheckFlaws();
+  bool Matters(const track::Flaw& flaw) const;
   void SplitAccesses();
   void CollectOutputs();
   void FindOwnDirectories();
@@ -109,6 +114,39 @@ class Collector {
   std::set<std::string> mutated_, outputs_;
   std::map<std::string, bool> own_directories_;  // memo
 };
+
+void Collector::CheckFlaws() {
+  // What was declared needs no tracking, and does not suffer from its flaws.
+  if (in_.accesses == nullptr || (!in_.description->input().automatic() &&
+                                  !in_.description->output().automatic())) {
+    return;
+  }
+  for (const track::Flaw& flaw : in_.accesses->flaws) {
+    if (Matters(flaw)) {
+      out_.not_stored = MakeNotStored(
+          static_cast<NotStored::Reason>(flaw.reason), flaw.text, flaw.path);
+      return;
+    }
+  }
+}
+
+// A flaw of one path is none if that path does not count.
+bool Collector::Matters(const track::Flaw& flaw) const {
+  if (flaw.reason != NotStored::INPUT_CHANGED &&
+      flaw.reason != NotStored::DEVICE_OR_LIMIT) {
+    return true;
+  }
+  const std::optional<std::string> path = base::RelativeTo(flaw.path, in_.root);
+  if (!path.has_value() || base::IsWithin(*path, ".git")) {
+    return false;
+  }
+  const bool may_be_output = flaw.reason == NotStored::DEVICE_OR_LIMIT &&
+                             in_.description->output().automatic() &&
+                             !IsIgnoredOutput(*path);
+  const bool may_be_input =
+      in_.description->input().automatic() && !IsIgnoredInput(*path);
+  return may_be_input || may_be_output;
+}
 
 // Sorts out what lies below the root. The repository's own metadata never
 // counts (R-CACHE-13).

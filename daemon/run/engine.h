@@ -40,6 +40,8 @@ struct Engine {
   InFlight in_flight;
   std::map<pid_t, RunningAction> running;
   ActionId next_action = 1;
+  // Some process outlived its action: it may become our zombie.
+  bool has_escapees = false;
   // The daemon is leaving: look up and store nothing more (decisions H20).
   bool draining = false;
 };

@@ -99,7 +99,8 @@ class SessionImpl final : public Session, private ActionHost {
   std::map<uint32_t, RunningTask> running_;  // by action index
   uint32_t next_index_ = 1;
   uint64_t sequence_ = 0;
-  // Work for the session as a whole is on the pool: planning, or the last words.
+  // Work for the session as a whole is on the pool: planning, or the last
+  // words.
   bool busy_ = false;
   bool paused_ = false;
   bool ended_ = false;
@@ -150,6 +151,7 @@ void SessionImpl::StartRun(plan::RunFlags flags) {
       options, [this](bool is_stderr, std::string bytes) {
         Write(is_stderr, std::move(bytes));
       });
+  context_.wants_details = flags_.verbose >= 2;
   context_.shim_executes =
       start_.can_execute() && flags_.log == plan::LogMode::kInterleaved;
   if (RunningAction* enclosing =

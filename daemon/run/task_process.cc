@@ -237,6 +237,13 @@ void TaskProcessImpl::Joined() {
   if (--drains_ > 0) {
     return;
   }
+  engine_->has_escapees =
+      engine_->has_escapees || cancelled_ ||
+      (end_.accesses.has_value() && end_.accesses->has_stragglers);
+  if (engine_->has_escapees) {
+    exec::ReapOrphans(
+        [this](pid_t pid) { return engine_->running.contains(pid); });
+  }
   // Copies: the hook may destroy this object.
   const Hooks hooks = hooks_;
   hooks.on_end(std::move(end_));

@@ -98,11 +98,6 @@ std::optional<NotStored> ReasonNotToStore(const CollectInput& input,
         NotStored::TRACKING_UNAVAILABLE,
         "its files could not be tracked; declare `input` and `output`");
   }
-  if (!input.accesses->flaws.empty()) {
-    const track::Flaw& flaw = input.accesses->flaws.front();
-    return MakeNotStored(static_cast<NotStored::Reason>(flaw.reason), flaw.text,
-                         flaw.path);
-  }
   return std::nullopt;
 }
 

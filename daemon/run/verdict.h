@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Reasons not to store a run that ended well, found before its inputs are
-// looked at: tools that opted out, broken talk, flaws of tracking.
+// looked at: tools that opted out, broken talk, no tracking.
 
 #pragma once
 

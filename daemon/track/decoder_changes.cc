@@ -64,6 +64,9 @@ void Decoder::OpenForWriting(const Resolved& at, uint64_t flags) {
     }
     if (exclusive) {
       ObserveResolved(at, kExistence);
+    } else if ((flags & O_TRUNC) == 0) {
+      // What stood there would have been kept: that nothing did matters.
+      ObserveResolved(at, kContent);
     }
     log_.Mutate(at, Change::kCreate);
   } else if (exclusive) {

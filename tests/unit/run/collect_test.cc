@@ -301,6 +301,20 @@ TEST_F(CollectTest, FlawsAndBrokenTalkAreNotStored) {
   EXPECT_EQ(Run().not_stored->reason(), NotStored::TOOL_ERROR);
 }
 
+TEST_F(CollectTest, FlawOfAPathThatDoesNotCountIsNone) {
+  accesses_.flaws.push_back(
+      {NotStored::INPUT_CHANGED, "changed:", root_ + "/.git/index"});
+  accesses_.flaws.push_back({NotStored::INPUT_CHANGED, "changed:", "/tmp/x"});
+  accesses_.flaws.push_back(
+      {NotStored::INPUT_CHANGED, "changed:", root_ + "/dist/a"});
+  EXPECT_TRUE(Run().not_stored.has_value());
+  reports_.ignored_inputs.push_back({root_ + "/dist", {}});
+  EXPECT_FALSE(Run().not_stored.has_value());
+  accesses_.flaws.push_back(
+      {NotStored::DEVICE_OR_LIMIT, "too large:", root_ + "/dist/a"});
+  EXPECT_TRUE(Run().not_stored.has_value());
+}
+
 TEST_F(CollectTest, DeclaredFilesNeedNoTracking) {
   description_.mutable_input()->set_automatic(false);
   description_.mutable_output()->set_automatic(false);

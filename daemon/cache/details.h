@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What `-vv` tells of a result: the inputs that are as they were when it was
+// made, and what it holds (spec/runner.md R-SUM-6). Pure.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "vtask/storage/v1/storage.pb.h"
+#include "vtask/v1/run_event.pb.h"
+
+namespace vt::cache {
+
+struct Details {
+  std::vector<vtask::v1::Unchanged> unchanged;  // files by path, then others
+  std::vector<std::string> outputs;             // files and links, by path
+};
+
+// `now`: values aligned with `path_set`, as evaluated in the present.
+Details DescribeResult(const vtask::storage::v1::Result& result,
+                       const vtask::storage::v1::PathSet& path_set,
+                       const std::vector<vtask::storage::v1::Value>& now);
+
+}  // namespace vt::cache
