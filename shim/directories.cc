@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "daemon/base/fnv.h"
 #include "daemon/base/path.h"
 #include "daemon/base/unique_fd.h"
 #include "shim/exit_code.h"
@@ -101,7 +102,7 @@ MaybeFailure MakeDirectories(const std::string& path) {
 std::string Directories::Hash() const {
   char text[17] = {};
   std::snprintf(text, sizeof text, "%016llx",
-                static_cast<unsigned long long>(Fnv1a64(cache)));
+                static_cast<unsigned long long>(base::Fnv1a64(cache)));
   return text;
 }
 std::string Directories::Socket() const {
@@ -151,15 +152,6 @@ MaybeFailure PrepareDirectories(const Directories& directories, uid_t uid) {
   return Failure{kExitUnavailable,
                  "runtime directory `" + directories.runtime + "` " + fault +
                      "; or set XDG_RUNTIME_DIR to a private one"};
-}
-
-uint64_t Fnv1a64(absl::string_view bytes) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char byte : bytes) {
-    hash ^= static_cast<unsigned char>(byte);
-    hash *= 0x100000001b3;
-  }
-  return hash;
 }
 
 std::optional<DaemonLock> ParseDaemonLock(absl::string_view text) {

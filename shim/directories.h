@@ -58,10 +58,6 @@ MaybeFailure ResolveDirectories(GetEnv env, uid_t uid, Directories* out);
 // anyone's hands would run anyone's commands.
 MaybeFailure PrepareDirectories(const Directories& directories, uid_t uid);
 
-// 64-bit FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv): short and the same
-// for ever; nobody attacks one's own cache directory's name.
-uint64_t Fnv1a64(absl::string_view bytes);
-
 // What a running daemon wrote into its lock: four lines.
 struct DaemonLock {
   pid_t pid = 0;

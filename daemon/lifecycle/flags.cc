@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 
+#include "daemon/base/fnv.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 
@@ -89,16 +90,6 @@ absl::StatusOr<std::string> FromXdg(const base::EnvMap& env,
   return base::NormalizePath(base::JoinPath(directory, "vtask"));
 }
 
-// 64-bit FNV-1a, as shim/directories.h has it.
-uint64_t Fnv1a64(absl::string_view bytes) {
-  uint64_t hash = 0xcbf29ce484222325;
-  for (const char byte : bytes) {
-    hash ^= static_cast<unsigned char>(byte);
-    hash *= 0x100000001b3;
-  }
-  return hash;
-}
-
 absl::Status FillDirectories(const base::EnvMap& env, uid_t uid, Flags* flags) {
   if (flags->cache_dir.empty()) {
     const std::string own = Lookup(env, "VT_CACHE_DIR");
@@ -123,7 +114,7 @@ absl::Status FillDirectories(const base::EnvMap& env, uid_t uid, Flags* flags) {
   if (flags->socket.empty()) {
     flags->socket = base::JoinPath(
         flags->runtime_dir,
-        absl::StrFormat("%016x.sock", Fnv1a64(flags->cache_dir)));
+        absl::StrFormat("%016x.sock", base::Fnv1a64(flags->cache_dir)));
   }
   return absl::OkStatus();
 }

@@ -11,6 +11,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/utf8.h"
+
 namespace vt::plan {
 namespace {
 
@@ -33,25 +35,6 @@ bool IsReserved(absl::string_view word) {
     }
   }
   return false;
-}
-
-void AppendUtf8(uint32_t code, std::string* out) {
-  auto byte = [out](uint32_t b) { out->push_back(static_cast<char>(b)); };
-  if (code < 0x80) {
-    byte(code);
-  } else if (code < 0x800) {
-    byte(0xC0 | code >> 6);
-    byte(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    byte(0xE0 | code >> 12);
-    byte(0x80 | (code >> 6 & 0x3F));
-    byte(0x80 | (code & 0x3F));
-  } else {
-    byte(0xF0 | code >> 18);
-    byte(0x80 | (code >> 12 & 0x3F));
-    byte(0x80 | (code >> 6 & 0x3F));
-    byte(0x80 | (code & 0x3F));
-  }
 }
 
 struct Word {
@@ -319,7 +302,7 @@ class Scanner {
     } else if (c == 'x') {
       out->push_back(static_cast<char>(Number(16, 2)));
     } else if (c == 'u' || c == 'U') {  // of bash
-      AppendUtf8(Number(16, c == 'u' ? 4 : 8), out);
+      base::AppendUtf8(Number(16, c == 'u' ? 4 : 8), out);
     } else if (c >= '0' && c <= '7') {
       --at_;
       out->push_back(static_cast<char>(Number(8, 3)));

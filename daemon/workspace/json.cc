@@ -13,31 +13,13 @@
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/status.h"
+#include "daemon/base/utf8.h"
 
 namespace vt::workspace {
 namespace {
 
 // Deeper documents are attacks on the stack.
 constexpr int kMaxDepth = 200;
-
-void AppendUtf8(uint32_t code, std::string* out) {
-  auto byte = [out](uint32_t b) { out->push_back(static_cast<char>(b)); };
-  if (code < 0x80) {
-    byte(code);
-  } else if (code < 0x800) {
-    byte(0xC0 | code >> 6);
-    byte(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    byte(0xE0 | code >> 12);
-    byte(0x80 | (code >> 6 & 0x3F));
-    byte(0x80 | (code & 0x3F));
-  } else {
-    byte(0xF0 | code >> 18);
-    byte(0x80 | (code >> 12 & 0x3F));
-    byte(0x80 | (code >> 6 & 0x3F));
-    byte(0x80 | (code & 0x3F));
-  }
-}
 
 // One pass over the text. Thread-compatible.
 class Parser {
@@ -259,12 +241,12 @@ class Parser {
         if (low >= 0xDC00 && low < 0xE000) {
           code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
         } else {
-          AppendUtf8(0xFFFD, out);
+          base::AppendUtf8(0xFFFD, out);
           code = low;
         }
       }
       // Half a surrogate pair is no character.
-      AppendUtf8(code >= 0xD800 && code < 0xE000 ? 0xFFFD : code, out);
+      base::AppendUtf8(code >= 0xD800 && code < 0xE000 ? 0xFFFD : code, out);
       return absl::OkStatus();
     }
     const size_t index = AtEnd() ? absl::string_view::npos : kFrom.find(Peek());

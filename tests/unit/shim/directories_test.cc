@@ -106,12 +106,6 @@ TEST_F(DirectoriesTest, SocketIsNamedAfterTheCacheDirectory) {
 }
 
 // Vectors of the algorithm's authors (draft-eastlake-fnv, appendix C).
-TEST_F(DirectoriesTest, FnvIsTheStandardOne) {
-  EXPECT_EQ(Fnv1a64(""), 0xcbf29ce484222325U);
-  EXPECT_EQ(Fnv1a64("a"), 0xaf63dc4c8601ec8cU);
-  EXPECT_EQ(Fnv1a64("foobar"), 0x85944171f73967e8U);
-}
-
 TEST_F(DirectoriesTest, MissingDirectoriesAreCreatedPrivate) {
   const test::TempDir temp;
   Directories d;
