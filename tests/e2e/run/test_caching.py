@@ -170,13 +170,13 @@ class CachingTest(VtTest):
         self.package({'build': "sh -c 'cat in.txt; echo ready; cat ../h/pipe'"})
         os.mkfifo(self.home / 'pipe')
         run = self.start_vt('run', 'build')
-        run.wait_for('ready')
+        run.wait_for('oneready')  # not the start line, which says it too
         self.write('in.txt', 'two')
         with open(self.home / 'pipe', 'w') as pipe:
             pipe.write('go\n')
         self.assertEqual(run.finish(), 0, run.output)
         run = self.start_vt('run', 'build')
-        run.wait_for('ready')
+        run.wait_for('twoready')
         self.assertNotIn('cache hit', run.output)
         with open(self.home / 'pipe', 'w') as pipe:
             pipe.write('go\n')
