@@ -268,6 +268,8 @@ absl::Status Daemon::Serve() {
   // Ours alone: the socket's name holds the cache directory, whose lock we hold.
   options.tool_directory = absl::StrCat(flags_.socket, ".tools");
   options.state_directory = flags_.state_dir;
+  options.socket_path = flags_.socket;
+  options.cache_directory = flags_.cache_dir;
   options.tool_addon = Companion("vt_client.node");
   options.keeper = Companion("vt-keeper");
   options.tier = tier_;

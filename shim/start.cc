@@ -110,6 +110,14 @@ Programs FindPrograms() {
 }
 
 MaybeFailure StartDaemon(const Directories& directories) {
+  if (std::getenv("VT_ACTION") != nullptr) {
+    // A daemon born in here would inherit the task's tracing, and could never
+    // track anything itself.
+    return Failure{
+        kExitUnavailable,
+        "this is a task of a vtaskd that does not answer; no other one is "
+        "started from inside it (VT_ACTION is set)"};
+  }
   const Programs programs = FindPrograms();
   for (const std::string* program : {&programs.daemon, &programs.keeper}) {
     if (::access(program->c_str(), X_OK) != 0) {

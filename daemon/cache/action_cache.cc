@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 
@@ -30,6 +31,7 @@ namespace {
 using store::Batch;
 using store::Table;
 using vtask::storage::v1::LogChunk;
+using vtask::storage::v1::Observation;
 using vtask::storage::v1::PathSet;
 using vtask::storage::v1::Position;
 using vtask::storage::v1::Result;
@@ -52,6 +54,29 @@ NotStored StoreFailed(absl::string_view text) {
   why.set_reason(NotStored::STORE_FAILED);
   why.set_text(std::string(text));
   return why;
+}
+
+// What was made out of somebody else's content is not the action's own: were it
+// rebuildable, a formatted source would be restored over a later edit of it, or
+// after its deletion (decisions H4).
+std::vector<std::pair<std::string, base::Digest>> OwnContents(
+    const PathSet& path_set,
+    const std::vector<std::pair<std::string, base::Digest>>& contents) {
+  absl::flat_hash_set<absl::string_view> given;
+  for (const Observation& observation : path_set.observations()) {
+    if (!observation.rebuildable() &&
+        (observation.kind() == Observation::CONTENT ||
+         observation.kind() == Observation::LINK)) {
+      given.insert(observation.path());
+    }
+  }
+  std::vector<std::pair<std::string, base::Digest>> own;
+  for (const auto& content : contents) {
+    if (!given.contains(content.first)) {
+      own.push_back(content);
+    }
+  }
+  return own;
 }
 
 class ActionCacheImpl final : public ActionCache {
@@ -384,6 +409,8 @@ std::optional<NotStored> ActionCacheImpl::Store(
     why.set_path(failed_path);
     if (absl::IsAborted(captured.status())) {
       why.set_reason(NotStored::OUTPUT_CHANGED);
+    } else if (absl::IsOutOfRange(captured.status())) {
+      why.set_reason(NotStored::DEVICE_OR_LIMIT);
     }
     return why;
   }
@@ -441,7 +468,8 @@ absl::Status ActionCacheImpl::WriteResult(const ActionKey& key,
   }
   batch.Put(Table::kPathSets, result.path_set(), path_set.SerializeAsString());
   PutWeak(*database_, weak, result.path_set(), now_(), &batch);
-  PutOwnOutputs(*database_, weak, captured.contents, &batch);
+  PutOwnOutputs(*database_, weak, OwnContents(path_set, captured.contents),
+                &batch);
   Position position;
   *position.mutable_description() = key.description;
   position.set_weak(Bytes(weak));

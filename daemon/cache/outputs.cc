@@ -25,6 +25,9 @@ namespace {
 using fingerprint::FileDigests;
 using vtask::storage::v1::Output;
 
+// It is held in memory. A sparse file of terabytes would end the daemon.
+constexpr off_t kMaxSize = off_t{1} << 30;
+
 bool SameFile(const struct stat& a, const struct stat& b) {
   return a.st_ino == b.st_ino && a.st_size == b.st_size &&
          a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
@@ -119,6 +122,9 @@ class Capture {
     struct stat after = {};
     if (::fstat(fd.get(), &before) != 0) {
       return base::ErrnoToStatus(errno, "looking at it");
+    }
+    if (before.st_size > kMaxSize) {
+      return absl::OutOfRangeError("it is larger than 1 GiB");
     }
     VT_ASSIGN_OR_RETURN(const std::string bytes,
                         ReadAll(fd.get(), static_cast<size_t>(before.st_size)));

@@ -299,11 +299,13 @@ absl::Status RestoreOutputs(const std::string& root, const Result& result,
                             std::vector<std::string>* notes) {
   Restorer restorer(root, blobs, files);
   VT_RETURN_IF_ERROR(restorer.Open());
-  for (const Deletion& deletion : result.deletions()) {
-    restorer.Delete(deletion, notes);
-  }
   for (const Output& output : result.outputs()) {
     VT_RETURN_IF_ERROR(restorer.Restore(output));
+  }
+  // Not before all outputs are there: should one fail, the action runs, and
+  // what it deletes (`mv source output`) may be what it reads.
+  for (const Deletion& deletion : result.deletions()) {
+    restorer.Delete(deletion, notes);
   }
   return restorer.SetDirectoryModes();
 }

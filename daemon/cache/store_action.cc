@@ -2,6 +2,9 @@
 
 #include "daemon/cache/store_action.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
 #include <string>
 
 #include "absl/container/flat_hash_set.h"
@@ -33,6 +36,10 @@ bool IsOfFiles(Observation::Kind kind) {
     default:
       return false;
   }
+}
+
+int64_t ToNs(const struct statx_timestamp& t) {
+  return t.tv_sec * 1'000'000'000 + t.tv_nsec;
 }
 
 class FinishedEvaluator {
@@ -78,7 +85,7 @@ class FinishedEvaluator {
       return Changed(observation.path());
     }
     if (observation.kind() == Observation::LISTING) {
-      return ListingIsUnchanged(observation.path(), value->type());
+      return ListingIsUnchanged(observation.path(), *value);
     }
     return FileIsUnchanged(observation.path(),
                            observation.kind() == Observation::EXECUTED,
@@ -114,14 +121,41 @@ class FinishedEvaluator {
     return was_read_before || Changed(path);
   }
 
-  bool ListingIsUnchanged(const std::string& path, Value::Type type) {
-    if (type != Value::DIRECTORY || own_directories_.contains(path)) {
+  bool ListingIsUnchanged(const std::string& path, const Value& value) {
+    if (value.type() != Value::DIRECTORY) {
+      return true;
+    }
+    if (own_directories_.contains(path)) {
+      // The action moved its time itself. An entry of somebody else may have
+      // come after it was listed; one that has gone is not noticed.
+      for (const Member& member : value.members()) {
+        const std::string child = base::JoinPath(path, member.name());
+        if (!own_.contains(child) && HasJustCome(child)) {
+          return Changed(child);
+        }
+      }
       return true;
     }
     const FileState state = world_.files->Look(
         world_.root, fingerprint::AbsolutePath(world_.root, path),
         /*follow=*/false, /*want_content=*/false);
     return state.mtime_ns < start_tick_ns_ || Changed(path);
+  }
+
+  // Whether the name is younger than the start: made, renamed or linked. A
+  // change of what is there moves mtime and ctime to the same moment.
+  bool HasJustCome(const std::string& path) {
+    const std::string name = fingerprint::AbsolutePath(world_.root, path);
+    struct statx st = {};
+    if (::statx(AT_FDCWD, name.c_str(), AT_SYMLINK_NOFOLLOW,
+                STATX_BASIC_STATS | STATX_BTIME, &st) != 0) {
+      return true;
+    }
+    const int64_t ctime = ToNs(st.stx_ctime);
+    const bool knows_birth = (st.stx_mask & STATX_BTIME) != 0;
+    return ctime >= start_tick_ns_ &&
+           (!knows_birth || ToNs(st.stx_btime) >= start_tick_ns_ ||
+            ctime != ToNs(st.stx_mtime));
   }
 
   // Explicit inputs count as they were before the run, if the caller looked

@@ -49,11 +49,12 @@ bool HasPositiveGlob(const storage::InputConfig& input) {
 class ActionImpl final : public Action {
  public:
   ActionImpl(Engine* engine, ActionHost* host, const CallerContext* context,
-             const plan::Step* step, vtask::v1::ActionRef ref)
+             const plan::Step* step, TaskFrame frame, vtask::v1::ActionRef ref)
       : engine_(engine),
         host_(host),
         context_(context),
         step_(step),
+        frame_(std::move(frame)),
         ref_(std::move(ref)),
         id_(engine->next_action++) {}
 
@@ -94,6 +95,7 @@ class ActionImpl final : public Action {
   void Replay(Found found);
   void RunOnShim();
   void RunHere();
+  RunningAction Describe() const;
   void OnOutput(bool is_stderr, absl::string_view data);
   void OnEnd(TaskEnd end);
   void NoteTerminalNeeds();
@@ -108,6 +110,7 @@ class ActionImpl final : public Action {
   ActionHost* const host_;
   const CallerContext* const context_;
   const plan::Step* const step_;
+  const TaskFrame frame_;
   const vtask::v1::ActionRef ref_;
   const ActionId id_;
 
@@ -268,7 +271,11 @@ void ActionImpl::RunOnShim() {
   for (const std::string& entry : step_->env) {
     execute.add_env(entry);
   }
+  execute.add_env(ActionMarker(id_));
+  execute.add_env(
+      absl::StrCat("VT_CACHE_DIR=", engine_->options.cache_directory));
   execute.set_cwd(step_->cwd);
+  engine_->running[id_] = Describe();
   host_->Execute(std::move(execute));
 }
 
@@ -278,11 +285,13 @@ void ActionImpl::Executed(const vtask::v1::RunRequest::Executed& answer) {
   }
   if (answer.running()) {
     shim_pid_ = static_cast<pid_t>(answer.pid());
+    engine_->running[id_].pid = shim_pid_;
     if (cancelled_) {
       ::kill(shim_pid_, SIGTERM);
     }
     return;
   }
+  engine_->running.erase(id_);
   end_.duration = absl::Now() - shim_started_;
   if (!answer.started()) {
     finished_.set_error(answer.error());
@@ -296,22 +305,27 @@ void ActionImpl::Executed(const vtask::v1::RunRequest::Executed& answer) {
   }
 }
 
-void ActionImpl::RunHere() {
-  TransitionTo(State::kRunning);
+RunningAction ActionImpl::Describe() const {
   RunningAction running;
   running.id = id_;
-  running.label = ref_.label();
+  running.chain = context_->enclosing.chain;
+  running.chain.push_back(frame_);
   running.held_keys = context_->enclosing.held_keys;
   if (holds_key_) {
     running.held_keys[FlightKey()] = ref_.label();
   }
+  return running;
+}
+
+void ActionImpl::RunHere() {
+  TransitionTo(State::kRunning);
   TaskProcess::Hooks hooks;
   hooks.on_output = [this](bool is_stderr, absl::string_view data) {
     OnOutput(is_stderr, data);
   };
   hooks.on_end = [this](TaskEnd end) { OnEnd(std::move(end)); };
   absl::StatusOr<std::unique_ptr<TaskProcess>> process = TaskProcess::Start(
-      engine_, *context_, *step_, std::move(running), std::move(hooks));
+      engine_, *context_, *step_, Describe(), std::move(hooks));
   if (process.ok()) {
     process_ = *std::move(process);
     return;
@@ -343,8 +357,10 @@ void ActionImpl::Cancel(int signal) {
   } else if (process_ != nullptr) {
     process_->Cancel(signal);
   } else if (shim_pid_ > 0) {
-    // Its terminal has sent it a Ctrl-C already; a second word is harmless.
-    ::kill(shim_pid_, SIGTERM);
+    // A Ctrl-C it has from its terminal, and may want to go on.
+    if (signal != SIGINT && signal != SIGQUIT) {
+      ::kill(shim_pid_, SIGTERM);
+    }
   }
 }
 
@@ -520,10 +536,10 @@ void ActionImpl::EmitOutput(bool is_stderr, std::string data, bool replayed) {
 
 std::unique_ptr<Action> Action::Create(Engine* engine, ActionHost* host,
                                        const CallerContext* context,
-                                       const plan::Step* step,
+                                       const plan::Step* step, TaskFrame frame,
                                        vtask::v1::ActionRef ref) {
   return std::make_unique<ActionImpl>(engine, host, context, step,
-                                      std::move(ref));
+                                      std::move(frame), std::move(ref));
 }
 
 }  // namespace vt::run

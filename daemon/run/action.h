@@ -54,11 +54,12 @@ class ActionHost {
 // Loop-bound.
 class Action {
  public:
-  // `step`, `context` and `host` outlive the action. Nothing happens before
+  // `frame` is the task it belongs to. `step`, `context` and `host` outlive the
+  // action. Nothing happens before
   // Start.
   static std::unique_ptr<Action> Create(Engine* engine, ActionHost* host,
                                         const CallerContext* context,
-                                        const plan::Step* step,
+                                        const plan::Step* step, TaskFrame frame,
                                         vtask::v1::ActionRef ref);
   virtual ~Action() = default;
 

@@ -85,6 +85,7 @@ class Collector {
   void CollectOutputs();
   void FindOwnDirectories();
   bool IsOwnDirectory(const std::string& directory);
+  bool IsMade(const std::string& path) const;
   void CollectInputs();
   void CollectAccess(const std::string& path, const Access& access);
   std::vector<Observation::Kind> KindsOf(const Access& access) const;
@@ -187,6 +188,13 @@ void Collector::CollectOutputs() {
       }
       if (access->is_output) {
         outputs_.insert(path);
+      } else if (access->is_deletion &&
+                 (access->pre_state == PreState::kSymlink ||
+                  access->pre_state == PreState::kDirectory)) {
+        // A hit could not remove it.
+        out_.not_stored = MakeNotStored(
+            NotStored::INPUT_CHANGED,
+            "the task removed a link or directory from before:", path);
       } else if (access->is_deletion && access->pre_digest.has_value()) {
         storage::Deletion& deletion = out_.action.deletions.emplace_back();
         deletion.set_path(path);
@@ -232,17 +240,31 @@ bool Collector::IsOwnDirectory(const std::string& directory) {
                                  &entries)) {
     own = entries.empty()
               ? outputs_.contains(directory)
-              : absl::c_all_of(entries,
-                               [&](const fingerprint::DirectoryEntry& entry) {
-                                 const std::string path =
-                                     base::JoinPath(directory, entry.name);
-                                 return outputs_.contains(path) ||
-                                        (entry.type == Value::DIRECTORY &&
-                                         IsOwnDirectory(path));
-                               });
+              : absl::c_all_of(
+                    entries, [&](const fingerprint::DirectoryEntry& entry) {
+                      const std::string path =
+                          base::JoinPath(directory, entry.name);
+                      return IsMade(path) || (entry.type == Value::DIRECTORY &&
+                                              IsOwnDirectory(path));
+                    });
   }
   own_directories_[directory] = own;
   return own;
+}
+
+// An output that does not go back to what somebody else had put there: sources
+// that are formatted in place do not make their directory a product.
+bool Collector::IsMade(const std::string& path) const {
+  const auto found = accesses_.find(path);
+  if (!outputs_.contains(path) || found == accesses_.end()) {
+    return false;
+  }
+  const Access& access = *found->second;
+  return access.mutated &&
+         ((access.observed & (track::kContent | track::kLinkText)) == 0 ||
+          access.pre_state == PreState::kMissing ||
+          (access.pre_digest.has_value() && in_.is_own_output != nullptr &&
+           in_.is_own_output(path, *access.pre_digest)));
 }
 
 Observation* Collector::Observe(Observation::Kind kind,
@@ -290,7 +312,8 @@ Value Collector::PreValue(Observation::Kind kind, const Access& access) const {
 
 void Collector::CollectInputs() {
   for (const auto& [path, access] : accesses_) {
-    if (access->observed != 0 && !IsIgnoredInput(path)) {
+    if ((access->observed != 0 || access->is_deletion) &&
+        !IsIgnoredInput(path)) {
       CollectAccess(path, *access);
     }
   }
@@ -322,7 +345,10 @@ std::vector<Observation::Kind> Collector::KindsOf(const Access& access) const {
   if (saw(track::kLinkText)) {
     kinds.push_back(Observation::LINK);
   }
-  if (saw(track::kContent | track::kExecuted)) {
+  // That it was there to be removed, and what is then lost, is an input: only
+  // an equal file is removed by a hit (decisions H5).
+  if (saw(track::kContent | track::kExecuted) ||
+      (access.is_deletion && access.pre_digest.has_value())) {
     kinds.push_back(Observation::CONTENT);
   } else if (saw(track::kMetadata | track::kLinkMetadata)) {
     kinds.push_back(Observation::METADATA);
@@ -404,6 +430,11 @@ void Collector::CollectToolchain() {
     if ((access.observed & track::kExecuted) != 0 && !access.missing &&
         !base::IsWithin(access.path, in_.root)) {
       Observe(Observation::EXECUTED, access.path);
+    }
+  }
+  for (const std::string& name : in_.accesses->linked_programs) {
+    if (!base::IsWithin(name, in_.root)) {
+      Observe(Observation::EXECUTED, name);
     }
   }
 }

@@ -2,6 +2,8 @@
 
 #include "daemon/run/engine.h"
 
+#include <unistd.h>
+
 #include "absl/status/statusor.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -32,14 +34,25 @@ pid_t ParentOf(pid_t pid) {
 
 }  // namespace
 
-RunningAction* FindEnclosing(Engine* engine, pid_t pid) {
+std::string ActionMarker(ActionId id) {
+  return absl::StrCat("VT_ACTION=", ::getpid(), ".", id);
+}
+
+RunningAction* FindEnclosing(Engine* engine, pid_t pid,
+                             const std::string& marker) {
   // Bounded, should the tree change under the walk.
   for (int depth = 0; pid > 1 && depth < 256; ++depth) {
-    if (const auto found = engine->running.find(pid);
-        found != engine->running.end()) {
-      return &found->second;
+    for (auto& [id, running] : engine->running) {
+      if (running.pid == pid) {
+        return &running;
+      }
     }
     pid = ParentOf(pid);
+  }
+  for (auto& [id, running] : engine->running) {
+    if (ActionMarker(id) == absl::StrCat("VT_ACTION=", marker)) {
+      return &running;
+    }
   }
   return nullptr;
 }

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "daemon/cache/action_cache.h"
 #include "daemon/loop/event_loop.h"
@@ -18,11 +19,20 @@
 
 namespace vt::run {
 
-// A task process that is running, by the pid of its main process: how a `vt
-// run` inside a task is recognised (decisions H2).
+// One task in which a run was started from inside: "root, package, task".
+struct TaskFrame {
+  std::string key;
+  std::string label;
+};
+
+// An action whose process is running: how a `vt run` inside a task is
+// recognised (decisions H2).
 struct RunningAction {
   ActionId id = 0;
-  std::string label;
+  // Main process; 0 while only the shim knows it.
+  pid_t pid = 0;
+  // From the outermost task to this one.
+  std::vector<TaskFrame> chain;
   // A run was started from inside it.
   bool has_nested_run = false;
   // In-flight keys that it, and the actions it runs inside of, hold; to label.
@@ -38,7 +48,7 @@ struct Engine {
   std::string cache_error;
   RunnerOptions options;
   InFlight in_flight;
-  std::map<pid_t, RunningAction> running;
+  std::map<ActionId, RunningAction> running;
   ActionId next_action = 1;
   // Some process outlived its action: it may become our zombie.
   bool has_escapees = false;
@@ -46,8 +56,13 @@ struct Engine {
   bool draining = false;
 };
 
-// The running action whose process tree holds `pid`, or null. Walks /proc
-// upwards.
-RunningAction* FindEnclosing(Engine* engine, pid_t pid);
+// Environment entry that says which action a process belongs to.
+std::string ActionMarker(ActionId id);
+
+// The running action that process `pid` belongs to, or null: its process tree
+// holds `pid`, or else `marker` (the value of VT_ACTION, may be empty) names
+// it, for a process that the shim has only just started. Walks /proc upwards.
+RunningAction* FindEnclosing(Engine* engine, pid_t pid,
+                             const std::string& marker);
 
 }  // namespace vt::run

@@ -37,6 +37,8 @@ using RunId = uint64_t;
 
 struct RunnerOptions {
   std::string runtime_directory;  // ours alone or not; never an input
+  std::string socket_path;        // of this daemon
+  std::string cache_directory;    // how a nested `vt` finds this daemon
   std::string tool_directory;     // tool endpoints; emptied by Create
   std::string state_directory;    // last runs, for --last-details
   std::string tool_addon;         // absolute path of the .node, may be ""

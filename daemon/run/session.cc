@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
@@ -71,6 +72,12 @@ class SessionImpl final : public Session, private ActionHost {
   void End(int exit_code);
   void Write(bool is_stderr, std::string bytes);
   void FailPlanning(const absl::Status& status);
+  absl::Status PruneEnclosing();
+  TaskFrame FrameOf(const plan::PlannedTask& task) const;
+  std::string EnvOf(const std::string& name) const {
+    const auto found = facts_.env.find(name);
+    return found == facts_.env.end() ? "" : found->second;
+  }
   std::string LastRuns() const {
     return base::JoinPath(engine_->options.state_directory, "last-runs");
   }
@@ -154,8 +161,8 @@ void SessionImpl::StartRun(plan::RunFlags flags) {
   context_.wants_details = flags_.verbose >= 2;
   context_.shim_executes =
       start_.can_execute() && flags_.log == plan::LogMode::kInterleaved;
-  if (RunningAction* enclosing =
-          FindEnclosing(engine_, static_cast<pid_t>(start_.pid()));
+  if (RunningAction* enclosing = FindEnclosing(
+          engine_, static_cast<pid_t>(start_.pid()), EnvOf("VT_ACTION"));
       start_.pid() != 0 && enclosing != nullptr) {
     enclosing->has_nested_run = true;
     context_.enclosing = *enclosing;
@@ -200,6 +207,10 @@ void SessionImpl::OnPlanned(absl::StatusOr<PlannedRun> planned) {
   root_ = planned->root;
   context_.root = root_;
   plan_ = std::move(planned->plan);
+  if (absl::Status pruned = PruneEnclosing(); !pruned.ok()) {
+    FailPlanning(pruned);
+    return;
+  }
   RunEvent event;
   vtask::v1::RunStarted* started = event.mutable_run_started();
   started->set_workspace_root(root_);
@@ -215,6 +226,38 @@ void SessionImpl::OnPlanned(absl::StatusOr<PlannedRun> planned) {
   scheduler_.emplace(depends_on, plan_.concurrency);
   StartReady();
   MaybeFinish();
+}
+
+TaskFrame SessionImpl::FrameOf(const plan::PlannedTask& task) const {
+  constexpr absl::string_view kNul("\0", 1);
+  return {absl::StrCat(root_, kNul, task.package_path, kNul, task.name),
+          task.label};
+}
+
+// A run inside of a task leaves that task out (R-PLAN-14, 15: `build` of the
+// root may be `vt run -r build`); any other task that is under way around it
+// would wait for itself (R-PLAN-16).
+absl::Status SessionImpl::PruneEnclosing() {
+  const std::vector<TaskFrame>& chain = context_.enclosing.chain;
+  for (plan::PlannedTask& task : plan_.tasks) {
+    const TaskFrame frame = FrameOf(task);
+    if (!chain.empty() && chain.back().key == frame.key) {
+      task.steps.clear();
+      continue;
+    }
+    std::vector<std::string> labels;
+    for (const TaskFrame& around : chain) {
+      if (around.key == frame.key || !labels.empty()) {
+        labels.push_back(around.label);
+      }
+    }
+    if (!labels.empty()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("the task runs itself: ", absl::StrJoin(labels, " -> "),
+                       " -> ", task.label));
+    }
+  }
+  return absl::OkStatus();
 }
 
 void SessionImpl::StartReady() {
@@ -247,8 +290,8 @@ void SessionImpl::StartStep(int task, size_t step) {
   RunningTask& running = running_[index];
   running.task = task;
   running.step = step;
-  running.action =
-      Action::Create(engine_, this, &context_, &planned_step, std::move(ref));
+  running.action = Action::Create(engine_, this, &context_, &planned_step,
+                                  FrameOf(planned), std::move(ref));
   running.action->Start();
   running.action->SetPaused(paused_);
 }

@@ -6,6 +6,7 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/path.h"
@@ -18,9 +19,10 @@
 namespace vt::run {
 namespace {
 
-// How long stragglers may hold the end of an action: shared/tracking.md 7 and
-// tool-ipc D4.
-constexpr absl::Duration kTraceIdle = absl::Milliseconds(100);
+// How long stragglers may hold the end of an action (tool-ipc D4). The idle
+// limit is a guess: one that is still there after it makes the run not stored,
+// so it must be more than what a loaded machine takes to end a pipeline.
+constexpr absl::Duration kTraceIdle = absl::Milliseconds(500);
 constexpr absl::Duration kDrain = absl::Seconds(2);
 
 // What a file held before an action changed it; above 16 MiB it is not worth
@@ -81,6 +83,7 @@ class TaskProcessImpl final : public TaskProcess {
   std::unique_ptr<exec::Process> process_;
   // Environment entry by which leftovers of this action are known.
   std::string marker_;
+  ActionId id_ = 0;
   bool cancelled_ = false;
   int drains_ = 0;
   TaskEnd end_;
@@ -100,8 +103,11 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
   options.umask = context.umask;
   options.nice = context.nice;
   options.limits = context.limits;
-  marker_ = absl::StrCat("VT_ACTION=", ::getpid(), ".", running.id);
+  id_ = running.id;
+  marker_ = ActionMarker(id_);
   options.env.push_back(marker_);
+  options.env.push_back(
+      absl::StrCat("VT_CACHE_DIR=", engine_->options.cache_directory));
   VT_RETURN_IF_ERROR(OpenPipes(step, &options));
   if (step.cached) {
     VT_RETURN_IF_ERROR(OpenEndpoint(step, &options));
@@ -119,7 +125,8 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
   if (stdin_ != nullptr) {
     stdin_->CloseReader();
   }
-  engine_->running[child->pid] = std::move(running);
+  running.pid = child->pid;
+  engine_->running[id_] = std::move(running);
   process_ =
       exec::Process::Watch(engine_->loop, *std::move(child),
                            [this](exec::ExitStatus status) { OnExit(status); });
@@ -185,6 +192,8 @@ absl::Status TaskProcessImpl::StartTracker(const std::string& root,
     tracking.own_directories.emplace_back(
         base::Dirname(engine_->options.tool_addon));
   }
+  tracking.own_services = {engine_->options.socket_path,
+                           engine_->options.tool_directory};
   tracking.workspace_root = root;
   tracking.allowed_services.assign(description.services().begin(),
                                    description.services().end());
@@ -198,7 +207,7 @@ void TaskProcessImpl::OnExit(exec::ExitStatus status) {
   end_.status = status;
   end_.duration = absl::Now() - end_.started;
   const pid_t pid = process_->pid();
-  if (const auto found = engine_->running.find(pid);
+  if (const auto found = engine_->running.find(id_);
       found != engine_->running.end()) {
     end_.had_nested_run = found->second.has_nested_run;
     engine_->running.erase(found);
@@ -241,8 +250,11 @@ void TaskProcessImpl::Joined() {
       engine_->has_escapees || cancelled_ ||
       (end_.accesses.has_value() && end_.accesses->has_stragglers);
   if (engine_->has_escapees) {
-    exec::ReapOrphans(
-        [this](pid_t pid) { return engine_->running.contains(pid); });
+    exec::ReapOrphans([this](pid_t pid) {
+      return absl::c_any_of(engine_->running, [pid](const auto& running) {
+        return running.second.pid == pid;
+      });
+    });
   }
   // Copies: the hook may destroy this object.
   const Hooks hooks = hooks_;

@@ -98,6 +98,11 @@ std::optional<NotStored> ReasonNotToStore(const CollectInput& input,
         NotStored::TRACKING_UNAVAILABLE,
         "its files could not be tracked; declare `input` and `output`");
   }
+  if (input.accesses->has_stragglers) {
+    // What it reads and writes from now on is nobody's.
+    return MakeNotStored(NotStored::TRACKING_INCOMPLETE,
+                         "a process that it started goes on running");
+  }
   return std::nullopt;
 }
 

@@ -124,6 +124,17 @@ bool AccessLog::IsBelowOwnDirectory(const std::string& path) const {
   return false;
 }
 
+// A directory it made and then removed or renamed.
+bool AccessLog::IsBelowLostDirectory(const std::string& path) const {
+  for (absl::string_view up = base::Dirname(path); up.size() > 1;
+       up = base::Dirname(up)) {
+    if (made_directories_.contains(up) && !Look(std::string(up))) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool AccessLog::IsOwnProduct(const std::string& path) const {
   const auto it = states_.find(path);
   return (it != states_.end() && it->second.mutated &&
@@ -161,8 +172,16 @@ void AccessLog::Observe(const Resolved& at, uint32_t observed) {
 
 void AccessLog::ObservePath(const std::string& path, uint32_t observed,
                             bool missing, const struct stat* status) {
-  if (IsOwnDirectory(path) || IsOwnProduct(path)) {
+  if (IsOwnDirectory(path)) {
     return;
+  }
+  if (IsOwnProduct(path)) {
+    // That something is *not* in a directory it made may be different when the
+    // directory is there already.
+    const auto it = states_.find(path);
+    if (!missing || (it != states_.end() && it->second.mutated)) {
+      return;
+    }
   }
   PathState* state = Find(path);
   if (state->content_mutated) {
@@ -232,7 +251,10 @@ void AccessLog::Mutate(const Resolved& at, Change change) {
     state->mutated = true;
     state->pre = PreState::kMissing;
     mutated_.insert(at.path);
-    if (at.found() && !IsBelowOwnDirectory(at.path)) {
+    if (IsBelowOwnDirectory(at.path)) {
+      state->observed = 0;  // it looked for what it then made
+      state->missing = state->found = false;
+    } else if (at.found()) {
       state->pre = TypeOf(at.status.st_mode);
       state->before = FileIdentity::Of(at.status);
     }
@@ -388,7 +410,11 @@ void AccessLog::FinishObservation(const std::string& path, PathState* state) {
   }
   const std::optional<FileIdentity> now = Look(path);
   if (state->missing && !state->found) {
-    if (now && !IsBelowOwnDirectory(path)) {
+    if (IsBelowOwnDirectory(path)) {
+      if (now || IsBelowLostDirectory(path)) {
+        state->observed = 0;  // it made it, or removed the directory
+      }
+    } else if (now) {
       AddFlaw(kInputChanged, "a file appeared while the task ran", path);
     }
     return;

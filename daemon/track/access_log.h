@@ -106,6 +106,7 @@ class AccessLog {
   void ObservePath(const std::string& path, uint32_t observed, bool missing,
                    const struct stat* status);
   bool IsBelowOwnDirectory(const std::string& path) const;
+  bool IsBelowLostDirectory(const std::string& path) const;
   void TakeDigest(const std::string& path, PathState* state);
   void NoteOldContent(const std::string& path, Change change, PathState* state);
   void FinishMutation(const std::string& path, PathState* state);

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -63,6 +64,9 @@ struct AccessSet {
   std::vector<Flaw> flaws;       // empty: complete and storable
   // Pids that called listen(2) with success expected (decisions H15).
   std::vector<int> listeners;
+  // Absolute names by which programs were executed, where a link is on the way:
+  // a link that is turned is another program (decisions H6). Sorted.
+  std::set<std::string> linked_programs;
   // It tried to read the terminal: opened /dev/tty.
   bool opened_terminal = false;
   // Notifications by system call number, for `vt trace`.

@@ -7,11 +7,13 @@
 #include <fcntl.h>
 #include <sys/inotify.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/path.h"
 #include "daemon/track/filter.h"
 #include "daemon/track/not_stored.h"
 #include "daemon/track/syscall_numbers.h"
@@ -34,8 +36,15 @@ int Descriptor(uint64_t argument) {
 
 Decoder::Decoder(const TrackerOptions& options)
     : allowed_services_(options.allowed_services),
+      own_services_(options.own_services),
       resolver_(options.workspace_root),
       log_(options.workspace_root, options.own_directories, options.digest) {}
+
+bool Decoder::IsOwnService(const std::string& path) const {
+  return std::any_of(
+      own_services_.begin(), own_services_.end(),
+      [&path](const std::string& own) { return base::IsWithin(path, own); });
+}
 
 void Decoder::AddFlaw(int reason, const std::string& text) {
   log_.AddFlaw(reason, text);

@@ -85,7 +85,10 @@ class Decoder {
   // Names may lead elsewhere from now on.
   void NamesChanged();
 
+  bool IsOwnService(const std::string& path) const;
+
   const std::vector<std::string> allowed_services_;
+  const std::vector<std::string> own_services_;
   Resolver resolver_;
   AccessLog log_;
   AccessSet set_;

@@ -65,6 +65,10 @@ void Decoder::Execute(const Task& task, const Name& name) {
       return;
     }
     log_.Observe(at, kExecuted | kContent);
+    if (is_program && !at.links.empty()) {
+      // name_ is what was resolved, here and at the end of the loop.
+      set_.linked_programs.insert(base::NormalizePath(name_));
+    }
     if (!is_program || !executed_.insert(at.path).second) {
       return;
     }
@@ -187,7 +191,7 @@ void Decoder::Connect(const Task& task, uint64_t address, uint64_t size) {
     resolver_.Resolve(name, /*follow=*/true, task, &at);
     if (IsHarmlessService(name, allowed_services_) ||
         IsHarmlessService(at.path, allowed_services_) ||
-        log_.IsOwnDirectory(at.path)) {
+        IsOwnService(at.path)) {
       return;
     }
     if (!at.found() || !S_ISSOCK(at.status.st_mode)) {

@@ -45,6 +45,9 @@ struct TrackerOptions {
   std::string workspace_root;
   // Unix sockets (path globs) that do not make the action "used a service".
   std::vector<std::string> allowed_services;
+  // Our own sockets, and directories of them: what is said there we know. The
+  // socket of another vtaskd is a service like any other.
+  std::vector<std::string> own_services;
   // Gives a duplicate of the listener to the keeper and waits until it has it;
   // called on the tracer thread before the first notification is answered.
   // Returns what takes it back at the end. May be null.

@@ -51,6 +51,15 @@ TEST_F(ProcessesTest, ChainOfInterpretersIsExecuted) {
   }
 }
 
+TEST_F(ProcessesTest, ProgramBehindALinkIsKnownByBothNames) {
+  std::filesystem::create_directory(Path("v1"));
+  std::filesystem::create_directory_symlink("v1", Path("current"));
+  Script("v1/tool", "#!/bin/sh\n");
+  Do({"spawn:current/tool"});
+  EXPECT_NE(At("v1/tool").observed & track::kExecuted, 0U);
+  EXPECT_TRUE(set_.linked_programs.contains(Path("current/tool")));
+}
+
 TEST_F(ProcessesTest, ProgramByDescriptorIsExecuted) {
   Do({"fexec:/bin/true"});
   const std::string real = std::filesystem::canonical("/bin/true").string();

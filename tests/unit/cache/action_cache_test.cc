@@ -289,6 +289,23 @@ TEST_F(CacheTest, OwnLeftoversAreRebuildable) {
                           "cache.json", fingerprint::Sha256("edited")));
 }
 
+// A source that is formatted in place, again and again.
+TEST_F(CacheTest, WhatWasMadeOutOfGivenContentIsNotOwn) {
+  Workspace app(Clone("app"));
+  app.Write("a.ts", "formatted");
+  app.Observes(Observation::CONTENT, "a.ts");
+  Value before;
+  before.set_type(Value::FILE);
+  before.set_digest(std::string(fingerprint::Sha256("raw").AsBytes()));
+  app.finished.known_values[{Observation::CONTENT, "a.ts"}] = before;
+  app.finished.own_changes = {"a.ts"};
+  app.finished.outputs = {"a.ts"};
+  Store(&app);
+  EXPECT_FALSE(
+      cache_->IsOwnOutput(fingerprint::WeakFingerprint(app.key.description),
+                          "a.ts", fingerprint::Sha256("formatted")));
+}
+
 TEST_F(CacheTest, AnExtraEntryInARefilledDirectoryHits) {
   Workspace app(Clone("app"));
   app.Write("dist/a", "1");

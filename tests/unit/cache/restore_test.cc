@@ -270,5 +270,21 @@ TEST_F(RestoreTest, DeletionsAreRepeatedOnlyForEqualContent) {
   EXPECT_THAT(notes_, ElementsAre(HasSubstr("old.js")));
 }
 
+// `mv in out`: after a failed restore it runs, and needs `in`.
+TEST_F(RestoreTest, NothingIsDeletedIfAnOutputIsLost) {
+  const std::string content(5000, 'x');
+  app_.Write("out", content);
+  app_.Write("in", content);
+  auto& deletion = app_.finished.deletions.emplace_back();
+  deletion.set_path("in");
+  const base::Digest digest = fingerprint::Sha256(content);
+  deletion.set_content_digest(std::string(digest.AsBytes()));
+  StoreOutputs({"out"});
+  app_.Remove("out");
+  std::filesystem::remove_all(Directory() + "/blobs");
+  EXPECT_THAT(Restore(app_), StatusIs(absl::StatusCode::kDataLoss, _));
+  EXPECT_TRUE(app_.Exists("in"));
+}
+
 }  // namespace
 }  // namespace vt::cache

@@ -54,8 +54,46 @@ TEST_F(StoreActionTest, AListingThatChangedMeanwhileIsNotStored) {
   app.Write("src/a", "");
   app.Observes(Observation::LISTING, "src");
   EXPECT_EQ(TryStore(&app), "INPUT_CHANGED src");
-  app.finished.own_changes = {"src/temporary"};
+  app.finished.own_changes = {"src/a"};
   EXPECT_EQ(TryStore(&app), "");
+}
+
+// The action made a file there, which moved the directory's time.
+TEST_F(StoreActionTest, AForeignEntryBesideOwnOnesIsNotStored) {
+  Workspace app(Clone("app"));
+  StartedLongAgo(&app);
+  app.Write("src/own", "");
+  app.Write("src/other", "");
+  app.Observes(Observation::LISTING, "src");
+  app.finished.own_changes = {"src/own"};
+  EXPECT_EQ(TryStore(&app), "INPUT_CHANGED src/other");
+}
+
+TEST_F(StoreActionTest, AForeignEntryThatWasRenamedHereIsNotStored) {
+  Workspace app(Clone("app"));
+  app.Write("old", "");
+  const struct stat st = app.Stat("old");
+  // Wait for the file clock to go on; it ticks every 10 ms at the slowest.
+  while (fingerprint::FileClockNow() <=
+         st.st_ctim.tv_sec * 1'000'000'000 + st.st_ctim.tv_nsec + 10'000'000) {
+  }
+  app.finished.started = absl::Now();
+  app.finished.started_file_clock_ns = fingerprint::FileClockNow();
+  app.Write("src/own", "");
+  ASSERT_EQ(::rename(app.Path("old").c_str(), app.Path("src/old").c_str()), 0);
+  app.Observes(Observation::LISTING, "src");
+  app.finished.own_changes = {"src/own"};
+  EXPECT_EQ(TryStore(&app), "INPUT_CHANGED src/old");
+}
+
+TEST_F(StoreActionTest, AnOutputTooLargeForMemoryIsNotStored) {
+  Workspace app(Clone("app"));
+  app.Write("big", "");
+  ASSERT_EQ(::truncate(app.Path("big").c_str(), off_t{1} << 40), 0);
+  app.Starts();
+  app.finished.outputs = {"big"};
+  EXPECT_EQ(TryStore(&app), "DEVICE_OR_LIMIT big");
+  EXPECT_EQ(cache_->health(), "");
 }
 
 TEST_F(StoreActionTest, ADirectoryThatOnlyGainedEntriesIsUnchanged) {

@@ -116,6 +116,14 @@ TEST_F(CollectTest, FilesOutsideTheWorkspaceCountOnlyIfExecuted) {
   EXPECT_EQ(Names(Run()), "EXECUTED /usr/bin/true\n");
 }
 
+// The link may be turned to another version.
+TEST_F(CollectTest, ProgramsCountByTheNameThatWasExecutedToo) {
+  Saw("/opt/node-24/bin/node", track::kContent | track::kExecuted);
+  accesses_.linked_programs = {"/opt/node/bin/node", root_ + "/bin/node"};
+  EXPECT_EQ(Names(Run()),
+            "EXECUTED /opt/node-24/bin/node\nEXECUTED /opt/node/bin/node\n");
+}
+
 TEST_F(CollectTest, RepositoryMetadataNeverCounts) {
   Write(".git/HEAD", "x");
   Write("packages/a/.git/HEAD", "x");
@@ -158,6 +166,19 @@ TEST_F(CollectTest, DirectoryWithForeignEntriesStaysAnInput) {
   made.mutated = made.is_output = true;
   const Observation* listing = Find(Run(), Observation::LISTING, "dist");
   EXPECT_NE(listing, nullptr);
+}
+
+// Every source is rewritten, but a new one must be noticed.
+TEST_F(CollectTest, DirectoryOfRewrittenSourcesStaysAnInput) {
+  Write("src/a.ts", "formatted");
+  Saw("src", track::kListing);
+  Access& source = Saw("src/a.ts", track::kContent);
+  source.mutated = source.is_output = true;
+  source.pre_state = PreState::kFile;
+  source.pre_digest = fingerprint::Sha256("raw");
+  const Collected collected = Run();
+  EXPECT_EQ(Names(collected), "CONTENT src/a.ts\nLISTING src\n");
+  EXPECT_THAT(collected.action.refilled, IsEmpty());
 }
 
 // Decisions H4.
@@ -230,6 +251,22 @@ TEST_F(CollectTest, DeletionOfAGivenFileIsRecorded) {
   const Collected collected = Run();
   ASSERT_EQ(collected.action.deletions.size(), 1u);
   EXPECT_EQ(collected.action.deletions[0].path(), "old.js");
+  // And is an input: with another content there, the action runs.
+  EXPECT_EQ(Names(collected), "CONTENT old.js\n");
+  const Value& value =
+      collected.action.known_values.at({Observation::CONTENT, "old.js"});
+  EXPECT_EQ(base::Digest::FromBytes(value.digest()), access.pre_digest);
+}
+
+TEST_F(CollectTest, DeletionOfALinkOrDirectoryIsNotStored) {
+  Access& access = Saw("old", 0);
+  access.mutated = access.is_deletion = true;
+  for (const PreState state : {PreState::kSymlink, PreState::kDirectory}) {
+    access.pre_state = state;
+    const Collected collected = Run();
+    ASSERT_TRUE(collected.not_stored.has_value());
+    EXPECT_EQ(collected.not_stored->path(), "old");
+  }
 }
 
 TEST_F(CollectTest, IgnoredPathsAreNeitherInputsNorOutputs) {
@@ -313,6 +350,11 @@ TEST_F(CollectTest, FlawOfAPathThatDoesNotCountIsNone) {
   accesses_.flaws.push_back(
       {NotStored::DEVICE_OR_LIMIT, "too large:", root_ + "/dist/a"});
   EXPECT_TRUE(Run().not_stored.has_value());
+}
+
+TEST_F(CollectTest, WhatGoesOnRunningIsNotStored) {
+  accesses_.has_stragglers = true;
+  EXPECT_EQ(Run().not_stored->reason(), NotStored::TRACKING_INCOMPLETE);
 }
 
 TEST_F(CollectTest, DeclaredFilesNeedNoTracking) {
