@@ -350,10 +350,11 @@ class VtTest(unittest.TestCase):
         # Between clone and execve a task looks like the daemon that starts it.
         found = self._processes_of('vtaskd')
         return {pid: line for pid, line in found.items()
-                if self._parent_of(pid) not in found}
+                if self._parent_of(pid) not in (None, *found)}
 
     @staticmethod
     def _parent_of(pid):
+        """None: it has gone."""
         try:
             stat = pathlib.Path('/proc', str(pid), 'stat').read_text()
         except OSError:
