@@ -28,7 +28,9 @@ off_t SizeOf(const std::string& path) {
   return ::stat(path.c_str(), &facts) == 0 ? facts.st_size : 0;
 }
 
-// The last line that was appended to `path` since it had `old_size` bytes.
+// The last line that was appended to `path` since it had `old_size` bytes. The
+// keeper's own word on the death, which may come before or after we look,
+// counts only if there is no other: the daemon's says why.
 std::string LastNewLine(const std::string& path, off_t old_size) {
   const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   char tail[2048];
@@ -38,10 +40,18 @@ std::string LastNewLine(const std::string& path, off_t old_size) {
   const ssize_t n =
       fd.is_valid() ? ::pread(fd.get(), tail, sizeof tail, begin) : ssize_t{0};
   std::string text(tail, static_cast<size_t>(std::max(n, ssize_t{0})));
-  while (!text.empty() && text.back() == '\n') {
-    text.pop_back();
+  std::string last;
+  std::string keepers;
+  for (size_t line = 0, end = 0; line < text.size(); line = end + 1) {
+    end = std::min(text.find('\n', line), text.size());
+    const std::string words = text.substr(line, end - line);
+    if (words.rfind("vt-keeper:", 0) == 0) {
+      keepers = words;
+    } else if (!words.empty()) {
+      last = words;
+    }
   }
-  return text.substr(text.rfind('\n') + 1);
+  return last.empty() ? keepers : last;
 }
 
 // What the daemon says on the pipe: all up to a newline or the end. False when
