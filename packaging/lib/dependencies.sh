@@ -11,7 +11,7 @@ vt_build_packages=(
   librocksdb-dev libuv1-dev libabsl-dev libgtest-dev libgmock-dev liblz4-dev
   libnghttp2-dev libssl-dev libyaml-cpp-dev libsnappy-dev libgflags-dev
   libbz2-dev libzstd-dev zlib1g-dev libc-ares-dev libre2-dev)
-vt_test_packages=(musl-tools systemd)
+vt_test_packages=(musl-tools strace systemd)
 
 # Where npm packages go; the only Node that builds and tests use (decisions H23).
 vt_deps=$PWD/build/deps
@@ -50,7 +50,7 @@ vt_apt() {
 }
 
 # vt_npm_ci FROM INTO: installs the locked packages of FROM/package-lock.json in
-# INTO/node_modules, once per lock file. No package's script is run: none of
+# INTO/node_modules, once per lock file and Node. No package's script is run: none of
 # ours needs one, and a build should not execute what it just fetched.
 vt_npm_ci() {
   local from=$1 into=$2 stamp
@@ -58,7 +58,9 @@ vt_npm_ci() {
   [ "$(cat "$into/.installed" 2>/dev/null)" = "$stamp" ] && return 0
   mkdir -p "$into"
   cp "$from/package.json" "$from/package-lock.json" "$into/"
-  (cd "$into" && npm ci --ignore-scripts --no-audit --no-fund --loglevel error)
+  # On our Node, once it is there: npm leaves out optional packages, such as native
+  # bindings, that do not want the Node it runs on (Debian 12 has 18).
+  (cd "$into" && PATH=${vt_node%/*}:$PATH npm ci --ignore-scripts --no-audit --no-fund --loglevel error)
   printf '%s\n' "$stamp" > "$into/.installed"
 }
 
