@@ -271,7 +271,6 @@ absl::Status Daemon::Serve() {
   options.socket_path = flags_.socket;
   options.cache_directory = flags_.cache_dir;
   options.tool_addon = Companion("vt_client.node");
-  options.keeper = Companion("vt-keeper");
   options.tier = tier_;
   keeper_ =
       std::make_unique<keeper::KeeperClient>(base::UniqueFd(flags_.keeper_fd));

@@ -42,7 +42,6 @@ struct RunnerOptions {
   std::string tool_directory;     // tool endpoints; emptied by Create
   std::string state_directory;    // last runs, for --last-details
   std::string tool_addon;         // absolute path of the .node, may be ""
-  std::string keeper;             // absolute path of vt-keeper
   track::Tier tier;
   // See track::TrackerOptions::entrust_listener. May be null.
   std::function<std::function<void()>(int listener_fd)> entrust_listener;
