@@ -10,11 +10,11 @@
 
 #include <new>
 
-#include "bytes.h"
 #include "call_site.h"
-#include "connection.h"
+#include "client/tool/bytes.h"
+#include "client/tool/connection.h"
+#include "client/tool/wire.h"
 #include "convert.h"
-#include "wire.h"
 
 namespace vt_client {
 namespace {
@@ -210,6 +210,20 @@ napi_value Construct(napi_env env, napi_callback_info info) {
   return self;
 }
 
+// The texts of the reference's addon, which its npm wrapper shows.
+bool Open(Connection* connection, Bytes* error) {
+  const char* const endpoint = getenv("VP_RUN_IPC_NAME");
+  error->Append("vp run client: ");
+  if (endpoint == nullptr) {
+    error->Append(
+        "runner IPC env is not set; this module is only usable inside a "
+        "`vp run` task");
+    return false;
+  }
+  error->Append("failed to connect to runner IPC: ");
+  return connection->Open(endpoint, "node-addon/1", error);
+}
+
 napi_value Load(napi_env env, napi_callback_info info) {
   void* data = nullptr;
   size_t count = 0;
@@ -221,7 +235,7 @@ napi_value Load(napi_env env, napi_callback_info info) {
     return nullptr;
   }
   Bytes error;
-  if (!connection->Open(&error)) {
+  if (!Open(connection, &error)) {
     DeleteConnection(connection);
     Throw(env, "GenericFailure", &error);
     return nullptr;

@@ -6,7 +6,7 @@
 
 #include <node_api.h>
 
-#include "bytes.h"
+#include "client/tool/bytes.h"
 
 namespace vt_client {
 

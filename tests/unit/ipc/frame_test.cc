@@ -8,8 +8,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "client/node/bytes.h"
-#include "client/node/wire.h"
+#include "client/tool/bytes.h"
+#include "client/tool/wire.h"
 #include "vtask/tool/v1/tool.pb.h"
 
 namespace vt::ipc {

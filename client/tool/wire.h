@@ -2,7 +2,7 @@
 //
 // The frames of proto/vtask/tool/v1/tool.proto, written and read by hand: the
 // messages are few and frozen, and a protobuf library would be a hundred times
-// the size of the addon. docs/TOOL_IPC.md explains the bytes.
+// the size of a client. docs/TOOL_IPC.md explains the bytes.
 
 #pragma once
 
@@ -21,6 +21,7 @@ enum class Request : uint32_t {
   kGetEnvs = 8,
   kDisableCache = 9,
   kTrackValue = 10,
+  kSync = 11,
 };
 
 constexpr size_t kMaxFrameBytes = 1u << 20;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Bytes: a growable byte buffer. The addon must load in any Node, so it uses
-// nothing of the C++ standard library and lets no exception exist.
+// Bytes: a growable byte buffer. The addon must load in any Node and the client
+// library in any program, so they use nothing of the C++ standard library and
+// let no exception exist.
 
 #pragma once
 

@@ -19,7 +19,6 @@ namespace {
 // A daemon answers within a millisecond; a machine may be very busy (guess).
 constexpr uint64_t kTimeoutMs = 10000;
 constexpr uint64_t kProtocol = 1;
-constexpr char kClientName[] = "node-addon/1";
 
 uint64_t NowMs() {
   struct timespec now = {};
@@ -29,7 +28,6 @@ uint64_t NowMs() {
 }
 
 bool Fail(const char* why, Bytes* error) {
-  error->Append("vp run client: failed to connect to runner IPC: ");
   error->Append(why);
   return false;
 }
@@ -70,18 +68,17 @@ Connection::~Connection() {
   free(found_);
 }
 
-bool Connection::Open(Bytes* error) {
-  const char* const name = getenv("VP_RUN_IPC_NAME");
-  if (name == nullptr) {
-    error->Append(
-        "vp run client: runner IPC env is not set; this module is only usable "
-        "inside a `vp run` task");
-    return false;
-  }
-  if (name[0] != '/') {
+bool Connection::Open(const char* endpoint, const char* client_name,
+                      Bytes* error) {
+  if (endpoint[0] != '/') {
     return Fail("IPC server name is not absolute", error);
   }
-  return Connect(name, error) && ReadHello(error);
+  return Connect(endpoint, error) && ReadHello(client_name, error);
+}
+
+bool Connection::Sync(Bytes* error) {
+  Slice reply;
+  return Ask(Request::kSync, Slice(), &reply, error);
 }
 
 bool Connection::Connect(const char* name, Bytes* error) {
@@ -131,17 +128,16 @@ bool Connection::Connect(const char* name, Bytes* error) {
   return error_number == 0 || FailErrno(error_number, error);
 }
 
-bool Connection::ReadHello(Bytes* error) {
+bool Connection::ReadHello(const char* client_name, Bytes* error) {
   Bytes hello;
   PutNumber(1, kProtocol, &hello);
-  PutBytes(2, SliceOf(kClientName), &hello);
+  PutBytes(2, SliceOf(client_name), &hello);
   PutNumber(3, static_cast<uint64_t>(getpid()), &hello);
   PutBytes(4, SliceOf(program_invocation_name), &hello);
   PutNumber(5, 1, &hello);
-  Bytes why;
   Slice reply;
-  if (!Ask(Request::kHello, hello.slice(), &reply, &why)) {
-    return Fail(why.c_str(), error);
+  if (!Ask(Request::kHello, hello.slice(), &reply, error)) {
+    return false;
   }
   hello_.Append(reply);
   Slice answer;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Connection: this tool's line to the tool endpoint of its action. Knows
-// nothing of JavaScript. Reports are one write each and wait for no answer;
-// variables are answered from the snapshot that came with the hello.
+// Connection: a tool's line to the tool endpoint of its action, for the Node
+// addon and for libvtask_client. Reports are one write each and wait for no
+// answer; variables are answered from the snapshot that came with the hello.
 //
 // When the endpoint is gone, the connection becomes a sink: reports vanish, the
 // snapshot still answers. The daemon does not store such a run.
@@ -27,9 +27,15 @@ class Connection {
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
 
-  // Connects to the endpoint that VP_RUN_IPC_NAME of the process names and says
-  // hello; at most 10 s. False: *error says why.
-  bool Open(Bytes* error);
+  // Connects to the endpoint (a path) and says hello as `client_name`
+  // ("node-addon/1"); at most 10 s. False: *error says why.
+  bool Open(const char* endpoint, const char* client_name, Bytes* error);
+
+  // The endpoint was there and has not gone.
+  bool is_open() const { return fd_ >= 0; }
+
+  // Waits until the daemon has taken everything sent before; at most 10 s.
+  bool Sync(Bytes* error);
 
   // One write. Returns at once, except that a full socket makes it wait for the
   // daemon, like a write to the daemon's pipe of stdout. False: `message` does
@@ -47,7 +53,7 @@ class Connection {
 
  private:
   bool Connect(const char* name, Bytes* error);
-  bool ReadHello(Bytes* error);
+  bool ReadHello(const char* client_name, Bytes* error);
   // Sends a request and waits for its answer, at most 10 s; *reply is the
   // ToolReply's fields, valid until the next call.
   bool Ask(Request request, Slice message, Slice* reply, Bytes* error);
