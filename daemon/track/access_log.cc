@@ -3,6 +3,7 @@
 #include "daemon/track/access_log.h"
 
 #include <algorithm>
+#include <climits>
 #include <tuple>
 #include <utility>
 
@@ -33,6 +34,10 @@ bool SameIdentity(const FileIdentity& a, const FileIdentity& b) {
 // The content is the same; a chmod or a new hard link moves ctime alone.
 bool SameContent(const FileIdentity& a, const FileIdentity& b) {
   return SameFile(a, b) && a.size == b.size && SameTime(a.mtime, b.mtime);
+}
+
+int64_t ToNs(const timespec& time) {
+  return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
 }
 
 PreState TypeOf(mode_t mode) {
@@ -73,6 +78,7 @@ struct AccessLog::PathState {
   bool in_root = false;
   bool mutated = false;
   bool content_mutated = false;  // more than its mode and times
+  bool self_mutated = false;     // not by nested actions alone
   bool creation_tried = false;
   // What was there before was seen to be gone; inode numbers are used again, so
   // the identity at the end does not tell.
@@ -84,15 +90,32 @@ struct AccessLog::PathState {
   FileIdentity first_seen;  // at the first observation that found it
   bool is_output = false;
   bool is_deletion = false;
+  // Epoch of the first change, if nothing stood there before.
+  uint32_t made_epoch = 0;
+  bool made_below_own = false;
+  // Epoch of the last change that found the old thing still there. A record
+  // that is not older is of what the action had made of it.
+  uint32_t own_since = 0;
+  // Epoch of the last change of something that was there.
+  uint32_t changed_epoch = 0;
+  bool by_notification = false;
+  bool by_record = false;
+  bool is_new = true;
+  bool is_fresh = false;   // first seen when nothing was running any more
+  bool is_flawed = false;  // it makes the set incomplete, and that is said
+  int first_program = -1;
 
   bool existed() const { return mutated && pre != PreState::kMissing; }
 };
 
 AccessLog::AccessLog(std::string root, std::vector<std::string> own_directories,
-                     DigestFunction digest)
+                     DigestFunction digest, ChangeSink enclosing,
+                     ProgramFunction program_of)
     : root_(std::move(root)),
       own_directories_(std::move(own_directories)),
-      digest_(std::move(digest)) {}
+      digest_(std::move(digest)),
+      enclosing_(std::move(enclosing)),
+      program_of_(std::move(program_of)) {}
 
 AccessLog::~AccessLog() = default;
 
@@ -118,6 +141,19 @@ bool AccessLog::IsBelowOwnDirectory(const std::string& path) const {
   for (absl::string_view up = base::Dirname(path); up.size() > 1;
        up = base::Dirname(up)) {
     if (made_directories_.contains(up)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// A directory that was there before, and that it removed and made anew.
+bool AccessLog::IsBelowReplacedDirectory(const std::string& path) const {
+  for (absl::string_view up = base::Dirname(path); up.size() > 1;
+       up = base::Dirname(up)) {
+    const auto it = states_.find(up);
+    if (it != states_.end() && it->second.existed() &&
+        made_directories_.contains(up)) {
       return true;
     }
   }
@@ -154,7 +190,10 @@ void AccessLog::Observe(const Resolved& at, uint32_t observed) {
       ObservePath(at.path, observed, /*missing=*/false, &at.status);
       return;
     case Resolved::Kind::kHidden:
-      ObservePath(at.path, kExistence, /*missing=*/true, nullptr);
+      if (at.path.size() >= PATH_MAX) {
+        AddFlaw(kTrackingIncomplete, "a file is too deep to have a name");
+      }
+      ObserveHidden(at.path);
       return;
     case Resolved::Kind::kMissing:
       break;
@@ -179,11 +218,23 @@ void AccessLog::ObservePath(const std::string& path, uint32_t observed,
     // That something is *not* in a directory it made may be different when the
     // directory is there already.
     const auto it = states_.find(path);
-    if (!missing || (it != states_.end() && it->second.mutated)) {
+    if (!missing) {
+      return;
+    }
+    if (it != states_.end() && it->second.mutated) {
+      PathState& made = it->second;
+      if (made.pre == PreState::kMissing && source_.epoch < made.made_epoch &&
+          !(made.made_below_own && IsBelowReplacedDirectory(path))) {
+        Observed(observed, missing, &made);  // it looked, then made it
+      }
       return;
     }
   }
   PathState* state = Find(path);
+  if (state->content_mutated && source_.epoch < state->own_since) {
+    ObserveRaced(path, observed, missing, state);
+    return;
+  }
   if (state->content_mutated) {
     // It was there before the first change. Is it still the same? If so the
     // change has not happened yet (another thread is about to make it) or never
@@ -199,8 +250,9 @@ void AccessLog::ObservePath(const std::string& path, uint32_t observed,
       TakeDigest(path, state);
     }
   }
-  if (status != nullptr && !state->found) {
+  if (status != nullptr && state->first_seen.inode == 0) {
     state->first_seen = FileIdentity::Of(*status);
+    state->is_fresh = source_.is_last && !state->missing && !state->found;
   }
   if (state->in_root && !state->mutated &&
       ((missing && state->found) || (!missing && state->missing))) {
@@ -209,9 +261,164 @@ void AccessLog::ObservePath(const std::string& path, uint32_t observed,
                     : "a file appeared while the task ran",
             path);
   }
+  Observed(observed, missing, state);
+}
+
+// Whether it is there cannot be told, now or later.
+void AccessLog::ObserveHidden(const std::string& path) {
+  if (!IsOwnDirectory(path) && !IsOwnProduct(path)) {
+    PathState* state = Find(path);
+    state->observed |= kExistence;
+    NoteSource(state);
+  }
+}
+
+void AccessLog::Observed(uint32_t observed, bool missing, PathState* state) {
   state->observed |= observed;
   state->missing |= missing;
   state->found |= !missing;
+  NoteSource(state);
+}
+
+void AccessLog::NoteSource(PathState* state) {
+  (source_.is_record() ? state->by_record : state->by_notification) = true;
+  if (state->is_new) {
+    state->is_new = false;
+    state->first_program = source_.is_record() ? source_.program
+                           : program_of_ != nullptr && source_.tid != 0
+                               ? program_of_(source_.tid)
+                               : -1;
+  }
+}
+
+// A record of a call that was made before the action changed the path, heard
+// after it.
+void AccessLog::ObserveRaced(const std::string& path, uint32_t observed,
+                             bool missing, PathState* state) {
+  if (missing) {
+    return;  // it saw the moment in between
+  }
+  if ((observed & kContent) != 0 && state->in_root &&
+      state->pre == PreState::kFile) {
+    TakeDigest(path, state);
+    if (!state->digest && digest_) {
+      state->is_flawed = true;
+      AddFlaw(kTrackingIncomplete,
+              "a file was read while another process of the task changed it",
+              path);
+    }
+  }
+  Observed(observed, missing, state);
+}
+
+void AccessLog::ObserveGone(const Resolved& at, uint32_t observed) {
+  for (const std::string& link : at.links) {
+    ObservePath(link, kLinkText, /*missing=*/false, nullptr);
+  }
+  const std::string& gone =
+      at.first_missing.empty() ? at.path : at.first_missing;
+  if (IsOwnDirectory(gone) || IsOwnProduct(gone)) {
+    return;
+  }
+  const auto it = states_.find(gone);
+  if (it != states_.end() && it->second.mutated) {
+    if (at.first_missing.empty()) {
+      ObservePath(gone, observed, /*missing=*/false, nullptr);
+    }
+    return;  // else see MayHaveMoved
+  }
+  const bool is_known = !absl::StrContains(at.path, "/..");
+  PathState* state = Find(is_known ? base::NormalizePath(at.path) : gone);
+  if (state->in_root &&
+      (!is_known || (observed & (kContent | kLinkText)) != 0)) {
+    AddFlaw(kInputChanged, "an input changed while the task ran",
+            is_known ? at.path : gone);
+  }
+  Observed(is_known ? observed : uint32_t{kExistence}, /*missing=*/false,
+           state);
+}
+
+void AccessLog::ObserveAppeared(const Resolved& at, uint32_t observed) {
+  for (const std::string& link : at.links) {
+    ObservePath(link, kLinkText, /*missing=*/false, nullptr);
+  }
+  const bool is_own_doing =
+      IsChanged(at.path) ||
+      std::any_of(at.links.begin(), at.links.end(),
+                  [this](const std::string& link) { return IsChanged(link); });
+  if (!is_own_doing) {
+    ObservePath(at.path, observed, /*missing=*/true, nullptr);
+  }
+}
+
+bool AccessLog::IsChanged(const std::string& path) const {
+  const auto it = states_.find(path);
+  return (it != states_.end() && it->second.mutated) || IsOwnProduct(path);
+}
+
+bool AccessLog::WasMade(absl::string_view path, uint32_t epoch) const {
+  if (mutated_.empty()) {
+    return false;
+  }
+  const auto it = states_.find(path);
+  return it != states_.end() && it->second.mutated &&
+         it->second.pre == PreState::kMissing && it->second.creation_tried &&
+         epoch < it->second.made_epoch;
+}
+
+bool AccessLog::MayHaveMoved(const Resolved& at) const {
+  if (source_.epoch >= names_epoch_) {
+    return false;
+  }
+  const auto has_moved = [this](absl::string_view path) {
+    const auto it = states_.find(path);
+    return it != states_.end() && it->second.mutated &&
+           source_.epoch < it->second.changed_epoch;
+  };
+  if (std::any_of(at.links.begin(), at.links.end(), has_moved)) {
+    return true;
+  }
+  for (absl::string_view up = base::Dirname(at.path); up.size() > 1;
+       up = base::Dirname(up)) {
+    if (has_moved(up)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+Disturbance AccessLog::DisturbanceOf(const Resolved& at, Change change) const {
+  if (at.kind != Resolved::Kind::kFound || IsOwnDirectory(at.path)) {
+    const auto it = states_.find(at.path);
+    // What stands there now decides how the records of what stood there before
+    // would be resolved.
+    return at.kind == Resolved::Kind::kMissing && it != states_.end() &&
+                   it->second.mutated
+               ? Disturbance::kNames
+               : Disturbance::kNone;
+  }
+  if (change == Change::kCreate || change == Change::kCreateDirectory) {
+    return Disturbance::kNone;  // it will fail
+  }
+  if (S_ISDIR(at.status.st_mode)) {
+    return Disturbance::kNames;
+  }
+  if (change == Change::kMode) {
+    return Disturbance::kNone;
+  }
+  if (S_ISLNK(at.status.st_mode)) {
+    return Disturbance::kNames;
+  }
+  if (root_.empty() || !base::IsWithin(at.path, root_) ||
+      IsOwnProduct(at.path)) {
+    return Disturbance::kNone;
+  }
+  const auto it = states_.find(at.path);
+  const bool is_own_content =
+      it != states_.end() && it->second.content_mutated &&
+      (it->second.replaced ||
+       !SameIdentity(FileIdentity::Of(at.status), it->second.before));
+  return is_own_content ? Disturbance::kNone : Disturbance::kContent;
 }
 
 void AccessLog::TakeDigest(const std::string& path, PathState* state) {
@@ -228,10 +435,13 @@ void AccessLog::TakeDigest(const std::string& path, PathState* state) {
   state->digest = digest_(path);
 }
 
-void AccessLog::Mutate(const Resolved& at, Change change) {
+void AccessLog::Mutate(const Resolved& at, Change change, bool by_nested) {
   if (at.kind == Resolved::Kind::kNoFile ||
       at.kind == Resolved::Kind::kTerminal || IsOwnDirectory(at.path)) {
     return;
+  }
+  if (enclosing_) {
+    enclosing_({&at, change});
   }
   // The links and directories on the way were looked at, whatever comes of it.
   const bool will_fail =
@@ -239,21 +449,35 @@ void AccessLog::Mutate(const Resolved& at, Change change) {
       ((change == Change::kCreate || change == Change::kCreateDirectory) &&
        at.found());
   if (will_fail) {
-    Observe(at, kExistence);
+    if (!by_nested) {
+      Observe(at, kExistence);
+    }
     return;
   }
-  for (const std::string& link : at.links) {
-    ObservePath(link, kLinkText, /*missing=*/false, nullptr);
+  for (size_t i = 0; i < at.links.size() && !by_nested; ++i) {
+    ObservePath(at.links[i], kLinkText, /*missing=*/false, nullptr);
   }
   PathState* state = Find(at.path);
+  NoteSource(state);
+  state->self_mutated |= !by_nested;
   const bool is_first = !state->mutated;
+  if (at.found()) {
+    state->changed_epoch = epoch_;
+    if (S_ISLNK(at.status.st_mode) || S_ISDIR(at.status.st_mode)) {
+      names_epoch_ = epoch_;
+    }
+  }
   if (is_first) {
     state->mutated = true;
     state->pre = PreState::kMissing;
+    state->made_epoch = epoch_;
     mutated_.insert(at.path);
-    if (IsBelowOwnDirectory(at.path)) {
-      state->observed = 0;  // it looked for what it then made
-      state->missing = state->found = false;
+    state->made_below_own = IsBelowOwnDirectory(at.path);
+    if (state->made_below_own) {
+      if (IsBelowReplacedDirectory(at.path)) {
+        state->observed = 0;  // it had made away with what stood there
+        state->missing = state->found = false;
+      }
     } else if (at.found()) {
       state->pre = TypeOf(at.status.st_mode);
       state->before = FileIdentity::Of(at.status);
@@ -270,16 +494,20 @@ void AccessLog::Mutate(const Resolved& at, Change change) {
            ? SameIdentity(FileIdentity::Of(at.status), state->before)
            : SameContent(FileIdentity::Of(at.status), state->before));
   if (old_is_there) {
-    NoteOldContent(at.path, change, state);
+    state->own_since = epoch_;
+    NoteOldContent(at.path, change, by_nested, state);
   }
   state->content_mutated |= change != Change::kMode;
-  state->creation_tried |= change != Change::kRemove &&
-                           change != Change::kMoveAway &&
-                           change != Change::kMode;
+  state->creation_tried |=
+      change == Change::kCreate || change == Change::kCreateDirectory;
 }
 
 void AccessLog::NoteOldContent(const std::string& path, Change change,
-                               PathState* state) {
+                               bool by_nested, PathState* state) {
+  if (by_nested) {
+    TakeDigest(path, state);  // a nested action may have read it
+    return;
+  }
   const bool goes_on = change == Change::kWrite ||
                        change == Change::kMoveAway ||
                        (change == Change::kMode && state->in_root);
@@ -297,7 +525,10 @@ void AccessLog::NoteOldContent(const std::string& path, Change change,
 }
 
 void AccessLog::MoveDirectory(const Resolved& from, const Resolved& to,
-                              bool exchange) {
+                              bool exchange, bool by_nested) {
+  if (enclosing_) {
+    enclosing_({&from, Change::kMoveAway, &to, exchange});
+  }
   if (!from.found() || !S_ISDIR(from.status.st_mode)) {
     return;
   }
@@ -322,11 +553,15 @@ void AccessLog::MoveDirectory(const Resolved& from, const Resolved& to,
       made_directories_.insert(path);
     }
     PathState* state = Find(path);
+    state->self_mutated |= !by_nested;
     if (state->mutated) {
       continue;
     }
     state->mutated = state->content_mutated = state->creation_tried = true;
+    state->made_epoch = state->own_since = epoch_;
+    state->made_below_own = true;
     mutated_.insert(path);
+    NoteSource(state);
     // If something stands there now, the rename will fail, or exchange them.
     const std::optional<FileIdentity> now = Look(path);
     state->pre = now && !exchange ? TypeOf(now->mode) : PreState::kMissing;
@@ -362,7 +597,9 @@ void AccessLog::FinishMutation(const std::string& path, PathState* state) {
     } else if (!state->creation_tried) {
       // unlink, chmod or rename of what was not there: it learnt that.
       state->mutated = false;
-      state->observed |= kExistence;
+      if (state->self_mutated) {
+        state->observed |= kExistence;
+      }
       state->missing = true;
     }
     return;
@@ -385,7 +622,9 @@ void AccessLog::FinishMutation(const std::string& path, PathState* state) {
                                             now->mode == state->before.mode) {
     // Nothing came of it, but that it was there was noticed.
     state->mutated = false;
-    state->observed |= kExistence;
+    if (state->self_mutated) {
+      state->observed |= kExistence;
+    }
     state->found = true;
     return;
   } else {
@@ -396,7 +635,7 @@ void AccessLog::FinishMutation(const std::string& path, PathState* state) {
   }
   if (state->in_root && digest_ && state->pre == PreState::kFile &&
       (state->observed & kContent) != 0 && !state->digest &&
-      !state->is_deletion) {
+      !state->is_deletion && !state->is_flawed) {
     AddFlaw(kDeviceOrLimit,
             "what was read and then overwritten is too large or unreadable to "
             "be remembered",
@@ -405,7 +644,7 @@ void AccessLog::FinishMutation(const std::string& path, PathState* state) {
 }
 
 void AccessLog::FinishObservation(const std::string& path, PathState* state) {
-  if (!state->in_root || state->observed == 0) {
+  if (!state->in_root || state->observed == 0 || state->is_fresh) {
     return;
   }
   const std::optional<FileIdentity> now = Look(path);
@@ -413,6 +652,13 @@ void AccessLog::FinishObservation(const std::string& path, PathState* state) {
     if (IsBelowOwnDirectory(path)) {
       if (now || IsBelowLostDirectory(path)) {
         state->observed = 0;  // it made it, or removed the directory
+      }
+      if (now) {
+        // The directory was being made by another thread when the call that
+        // made this was heard: it looked as if that would fail.
+        state->mutated = true;
+        state->pre = PreState::kMissing;
+        state->is_output = CanBeRestored(now->mode);
       }
     } else if (now) {
       AddFlaw(kInputChanged, "a file appeared while the task ran", path);
@@ -429,8 +675,39 @@ void AccessLog::FinishObservation(const std::string& path, PathState* state) {
   }
 }
 
-void AccessLog::Finish(AccessSet* set) {
+// A record does not say which directory its name led through. One that was put
+// into the place of another while the action ran shows a new ctime, and, unless
+// somebody also changed what is in it, an old mtime.
+void AccessLog::CheckDirectories(int64_t start_ns) {
+  absl::flat_hash_set<std::string> checked;
+  for (const auto& [path, state] : states_) {
+    if (!state.by_record || !state.in_root || state.observed == 0) {
+      continue;
+    }
+    for (absl::string_view up = base::Dirname(path);
+         base::IsWithin(up, root_) && up.size() > root_.size();
+         up = base::Dirname(up)) {
+      const std::string directory(up);
+      if (!checked.insert(directory).second) {
+        break;
+      }
+      struct stat status;
+      if (IsChanged(directory) || ::lstat(directory.c_str(), &status) != 0) {
+        continue;
+      }
+      if (ToNs(status.st_ctim) >= start_ns && ToNs(status.st_mtim) < start_ns) {
+        AddFlaw(kInputChanged, "a directory was moved while the task ran",
+                directory);
+      }
+    }
+  }
+}
+
+void AccessLog::Finish(int64_t start_ns, AccessSet* set) {
   FinishMoves();
+  if (start_ns != 0) {
+    CheckDirectories(start_ns);
+  }
   for (auto& [path, state] : states_) {
     if (state.mutated) {
       FinishMutation(path, &state);
@@ -441,6 +718,9 @@ void AccessLog::Finish(AccessSet* set) {
     access.path = path;
     access.observed = state.observed;
     access.missing = state.missing && !state.found;
+    access.by_notification = state.by_notification;
+    access.by_record = state.by_record;
+    access.first_program = state.first_program;
     access.mutated = state.mutated;
     if (state.mutated) {
       access.pre_state = state.pre;
@@ -449,6 +729,7 @@ void AccessLog::Finish(AccessSet* set) {
       access.pre_mode = state.before.mode;
       access.is_output = state.is_output;
       access.is_deletion = state.is_deletion;
+      access.by_nested = !state.self_mutated;
     }
     if (access.observed != 0 || access.mutated) {
       set->accesses.push_back(std::move(access));

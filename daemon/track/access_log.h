@@ -14,10 +14,20 @@
 //    when the old content may matter (it was read, or is removed).
 //  - A change that left the identity as it was did not happen: it is an
 //    observation.
+//
+// What signed records tell is heard late. So that it comes out the same, each
+// change has an epoch, and each record the one before its call:
+//  - Changes that would make an old record mean something else ask for the
+//    records first (DisturbanceOf); others just happen.
+//  - What the action made in a later epoch was missing for a record (WasMade).
+//  - What it changed in a later epoch was still there; if that record had not
+//    been heard when it was changed, it was made at the same time: an input if
+//    the old content is known, else the set is incomplete.
 
 #pragma once
 
 #include <sys/stat.h>
+#include <sys/types.h>
 
 #include <cstdint>
 #include <functional>
@@ -32,6 +42,7 @@
 
 #include "daemon/base/digest.h"
 #include "daemon/track/access_set.h"
+#include "daemon/track/nested_changes.h"
 #include "daemon/track/resolve.h"
 
 namespace vt::track {
@@ -48,16 +59,25 @@ struct FileIdentity {
   static FileIdentity Of(const struct stat& status);
 };
 
-// How a system call changes what a name stands for.
-enum class Change {
-  kCreate,           // symlink, new name of a link or rename, O_CREAT
-  kCreateDirectory,  // mkdir
-  kReplace,          // O_TRUNC: the old content is not looked at
-  kOverwrite,        // the target of a rename, if something stands there
-  kWrite,            // opened for writing: the new content depends on the old
-  kRemove,           // unlink, rmdir
-  kMoveAway,         // the source of a rename: its content goes on elsewhere
-  kMode,             // chmod, chown, utimes, xattr
+// From where the next observations and changes are known.
+struct Source {
+  static constexpr uint32_t kNow = UINT32_MAX;
+  // kNow: of a notification, the disk is as the call will see it. Else of a
+  // signed record: the epoch before the call.
+  uint32_t epoch = kNow;
+  pid_t tid = 0;     // of a notification
+  int program = -1;  // of a record
+  // The tasks have gone: what is on the disk now is what Finish would find.
+  bool is_last = false;
+
+  bool is_record() const { return epoch != kNow; }
+};
+
+// What a change does to the meaning of records that are not read yet.
+enum class Disturbance {
+  kNone,
+  kContent,  // of one old file
+  kNames,    // of a link or directory that names may lead through
 };
 
 // Thread-compatible.
@@ -66,24 +86,57 @@ class AccessLog {
   using DigestFunction =
       std::function<std::optional<base::Digest>(const std::string& path)>;
 
+  using ProgramFunction = std::function<int(pid_t tid)>;
+
   // `root`: see TrackerOptions::workspace_root. Below `own_directories` nothing
   // is recorded.
+  // `enclosing` is told of every change (see nested_changes.h). `program_of`
+  // gives an index into AccessSet::programs; may be null.
   AccessLog(std::string root, std::vector<std::string> own_directories,
-            DigestFunction digest);
+            DigestFunction digest, ChangeSink enclosing = nullptr,
+            ProgramFunction program_of = nullptr);
   AccessLog(const AccessLog&) = delete;
   AccessLog& operator=(const AccessLog&) = delete;
   ~AccessLog();
 
+  // Whose the following calls are.
+  void SetSource(const Source& source) { source_ = source; }
+
+  // Begins a new epoch; the changes that are told from now on belong to it.
+  uint32_t RaiseEpoch() { return ++epoch_; }
+  uint32_t epoch() const { return epoch_; }
+
+  // What changing `at` does to records of epochs until now.
+  Disturbance DisturbanceOf(const Resolved& at, Change change) const;
+
+  // Whether the action made `path` after `epoch`: it was missing then.
+  bool WasMade(absl::string_view path, uint32_t epoch) const;
+
+  // Whether the action changed `path` at all, or made it or a directory above.
+  bool IsChanged(const std::string& path) const;
+
+  // Whether a link or directory on the way to `at` was changed after the epoch
+  // of the record that is being told: it may have led elsewhere.
+  bool MayHaveMoved(const Resolved& at) const;
+
+  // A record says that `at` was there, and it is not.
+  void ObserveGone(const Resolved& at, uint32_t observed);
+
+  // A record says that `at` was missing, and it is there.
+  void ObserveAppeared(const Resolved& at, uint32_t observed);
+
   // Records `observed` of what `at` leads to, and the links on the way.
   void Observe(const Resolved& at, uint32_t observed);
 
-  // Records that `at` is about to be changed.
-  void Mutate(const Resolved& at, Change change);
+  // Records that `at` is about to be changed. `by_nested`: by an action that
+  // runs inside of this one, whose observations are taken from elsewhere.
+  void Mutate(const Resolved& at, Change change, bool by_nested = false);
 
   // The directory `from` is about to become `to`, both already given to
   // Mutate: what the action did below `from` is from now on below `to`.
   // `exchange`: and the other way round.
-  void MoveDirectory(const Resolved& from, const Resolved& to, bool exchange);
+  void MoveDirectory(const Resolved& from, const Resolved& to, bool exchange,
+                     bool by_nested = false);
 
   // Whether the action made what `path` names.
   bool IsOwnProduct(const std::string& path) const;
@@ -94,8 +147,10 @@ class AccessLog {
   // Adds a reason not to store; one of a kind and path is enough.
   void AddFlaw(int reason, std::string text, std::string path = "");
 
-  // Compares with the disk; `set` gets accesses and flaws. Blocking. Call once.
-  void Finish(AccessSet* set);
+  // Compares with the disk; `set` gets accesses and flaws. `start_ns`: when the
+  // action began, by the clock of files (TrackerOptions::file_clock_ns).
+  // Blocking. Call once.
+  void Finish(int64_t start_ns, AccessSet* set);
 
   size_t path_count() const { return states_.size(); }
 
@@ -105,17 +160,31 @@ class AccessLog {
   PathState* Find(const std::string& path);
   void ObservePath(const std::string& path, uint32_t observed, bool missing,
                    const struct stat* status);
+  void ObserveRaced(const std::string& path, uint32_t observed, bool missing,
+                    PathState* state);
+  void ObserveHidden(const std::string& path);
+  void Observed(uint32_t observed, bool missing, PathState* state);
+  void NoteSource(PathState* state);
   bool IsBelowOwnDirectory(const std::string& path) const;
+  bool IsBelowReplacedDirectory(const std::string& path) const;
   bool IsBelowLostDirectory(const std::string& path) const;
   void TakeDigest(const std::string& path, PathState* state);
-  void NoteOldContent(const std::string& path, Change change, PathState* state);
+  void NoteOldContent(const std::string& path, Change change, bool by_nested,
+                      PathState* state);
   void FinishMutation(const std::string& path, PathState* state);
   void FinishObservation(const std::string& path, PathState* state);
   void FinishMoves();
+  void CheckDirectories(int64_t start_ns);
 
   const std::string root_;
   const std::vector<std::string> own_directories_;
   const DigestFunction digest_;
+  const ChangeSink enclosing_;
+  const ProgramFunction program_of_;
+  Source source_;
+  uint32_t epoch_ = 0;
+  // Of the last change to a link or directory that was there.
+  uint32_t names_epoch_ = 0;
   absl::node_hash_map<std::string, PathState> states_;
   // Keys of the states that were changed, in order, for prefix walks.
   absl::btree_set<std::string> mutated_;

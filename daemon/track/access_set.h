@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
+
 #include "daemon/base/digest.h"
 
 namespace vt::track {
@@ -49,6 +51,13 @@ struct Access {
   bool is_output = false;
   // At drain it is gone, and was there before.
   bool is_deletion = false;
+  // How it is known: notified calls, signed calls, or both.
+  bool by_notification = false;
+  bool by_record = false;
+  // Who was heard of it first: index into AccessSet::programs; -1: not known.
+  int first_program = -1;
+  // Only nested actions changed it (ChangeSink). They say what they observed.
+  bool by_nested = false;
 };
 
 // Why the set may not be complete, or may not be stored; an enum of
@@ -64,6 +73,8 @@ struct AccessSet {
   std::vector<Flaw> flaws;       // empty: complete and storable
   // Pids that called listen(2) with success expected (decisions H15).
   std::vector<int> listeners;
+  // Threads that connected to the daemon itself: `vt` commands.
+  std::set<int> daemon_callers;
   // Absolute names by which programs were executed, where a link is on the way:
   // a link that is turned is another program (decisions H6). Sorted.
   std::set<std::string> linked_programs;
@@ -72,6 +83,16 @@ struct AccessSet {
   // Notifications by system call number, for `vt trace`.
   std::map<int, uint64_t> notifications;
   uint64_t distinct_raw_paths = 0;
+  // Absolute paths of programs that were heard first of something.
+  std::vector<std::string> programs;
+  // Signed calls that were told of in the arena.
+  uint64_t signed_records = 0;
+  // Times that a process asked for the arena, and got it or did not.
+  uint64_t attachments = 0;
+  uint64_t refused_attachments = 0;
+  int tier = 0;
+  // What resolving names and looking at the disk took after the action's end.
+  absl::Duration resolving;
   // Some traced process lived on when the set was sealed.
   bool has_stragglers = false;
 };

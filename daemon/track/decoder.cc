@@ -12,24 +12,63 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
 
 #include "daemon/base/path.h"
 #include "daemon/track/filter.h"
 #include "daemon/track/not_stored.h"
+#include "daemon/track/preload/arena_layout.h"
+#include "daemon/track/preload_env.h"
 #include "daemon/track/syscall_numbers.h"
 #include "daemon/track/syscall_rules.h"
 
 namespace vt::track {
 namespace {
 
-// In `seen_`, beside Observed: the name was followed to the end.
-constexpr uint32_t kFollowedShift = 16;
+// Bits of Observed that names are asked for with; kExecuted is not remembered.
+constexpr uint32_t kObservedBits = 8;
 
 constexpr uint64_t kNoFollow = AT_SYMLINK_NOFOLLOW;
 constexpr uint64_t kEmptyPath = 0x1000;  // AT_EMPTY_PATH, of _GNU_SOURCE
 
+constexpr absl::string_view kDeleted = " (deleted)";
+
 int Descriptor(uint64_t argument) {
   return static_cast<int>(static_cast<uint32_t>(argument));
+}
+
+// In a directory that was removed only ".." names something: its parent.
+// `directory` is what /proc says of it, "/x/y (deleted)".
+bool LeaveDeletedDirectory(std::string* directory, std::string* name) {
+  if (!absl::EndsWith(*directory, kDeleted) || directory->front() != '/') {
+    return false;
+  }
+  directory->resize(directory->size() - kDeleted.size());
+  absl::string_view rest = *name;
+  struct stat ignored;
+  do {
+    while (absl::ConsumePrefix(&rest, "./") ||
+           absl::ConsumePrefix(&rest, "/")) {
+    }
+    if (rest != ".." && !absl::StartsWith(rest, "../")) {
+      return false;
+    }
+    rest.remove_prefix(2);
+    directory->resize(base::Dirname(*directory).size());
+  } while (::lstat(directory->c_str(), &ignored) != 0);
+  name->erase(0, name->size() - rest.size());
+  name->insert(0, 1, '.');
+  return true;
+}
+
+// Every process opens the library; that says nothing of the action.
+std::vector<std::string> OwnDirectories(const TrackerOptions& options) {
+  std::vector<std::string> own = options.own_directories;
+  if (!options.preload.empty()) {
+    own.push_back(PreloadDirectory(options.preload));
+  }
+  return own;
 }
 
 }  // namespace
@@ -37,8 +76,17 @@ int Descriptor(uint64_t argument) {
 Decoder::Decoder(const TrackerOptions& options)
     : allowed_services_(options.allowed_services),
       own_services_(options.own_services),
+      daemon_socket_(options.daemon_socket),
       resolver_(options.workspace_root),
-      log_(options.workspace_root, options.own_directories, options.digest) {}
+      log_(options.workspace_root, OwnDirectories(options), options.digest,
+           options.enclosing, [this](pid_t tid) { return ProgramOf(tid); }),
+      may_attach_(!options.preload.empty() && options.tier.can_sign),
+      signature_(options.signature),
+      arena_chunks_(options.arena_chunks != 0 ? options.arena_chunks
+                                              : kMaxChunks),
+      file_clock_ns_(options.file_clock_ns) {
+  set_.tier = options.tier.level;
+}
 
 bool Decoder::IsOwnService(const std::string& path) const {
   return std::any_of(
@@ -50,9 +98,28 @@ void Decoder::AddFlaw(int reason, const std::string& text) {
   log_.AddFlaw(reason, text);
 }
 
+void Decoder::Handle(const NestedChange& change) {
+  source_ = {};
+  log_.SetSource(source_);
+  BeforeChange(/*tid=*/0, *change.at, change.change, /*makes_link=*/true);
+  if (change.moved_to != nullptr) {
+    log_.MoveDirectory(*change.at, *change.moved_to, change.exchange,
+                       /*by_nested=*/true);
+  } else {
+    log_.Mutate(*change.at, change.change, /*by_nested=*/true);
+  }
+  NamesChanged();
+}
+
 void Decoder::NamesChanged() {
   resolver_.Forget();
   seen_.clear();
+  if (arena_ != nullptr) {
+    arena_->RaiseGeneration();  // processes skip what they said before
+    if (names_epochs_.empty() || names_epochs_.back() != log_.epoch()) {
+      names_epochs_.push_back(log_.epoch());
+    }
+  }
 }
 
 void Decoder::Unreadable(const Task& task) {
@@ -84,13 +151,19 @@ bool Decoder::ReadName(const Task& task, const Name& name) {
     return true;
   }
   errno = 0;
+  text_.clear();
   const bool has_base = name.directory == AT_FDCWD
                             ? task.WorkingDirectory(&text_)
                             : task.DescriptorPath(name.directory, &text_);
-  if (!has_base) {
-    if (errno == EACCES || errno == EPERM) {
-      Unreadable(task);
-    }
+  if (!has_base && (errno == EACCES || errno == EPERM)) {
+    Unreadable(task);
+    return false;
+  }
+  if (!has_base && errno == ENAMETOOLONG) {
+    log_.AddFlaw(kTrackingIncomplete, "a directory is too deep to have a name");
+    return false;
+  }
+  if (!has_base && !LeaveDeletedDirectory(&text_, &name_)) {
     return false;
   }
   if (!name_.empty()) {
@@ -108,22 +181,32 @@ bool Decoder::Find(const Task& task, const Name& name, Resolved* out) {
   return out->kind != Resolved::Kind::kNoFile;
 }
 
+bool Decoder::WasSeen(uint32_t observed, bool follow, Outcome outcome) {
+  // What /proc and /dev mean depends on who asks.
+  if (absl::StartsWith(name_, "/proc") || absl::StartsWith(name_, "/dev")) {
+    return false;
+  }
+  const uint32_t shift =
+      kObservedBits * (2 * static_cast<uint32_t>(outcome) + (follow ? 1 : 0));
+  const uint64_t key = uint64_t{observed} << shift;
+  uint64_t& seen = seen_[name_];
+  const bool was_seen = (seen & key) == key;
+  seen |= key;
+  return was_seen;
+}
+
+void Decoder::DoNotRemember() { seen_.erase(name_); }
+
 void Decoder::Observe(const Task& task, const Name& name, uint32_t observed) {
-  if (!ReadName(task, name)) {
+  if (!ReadName(task, name) ||
+      WasSeen(observed, name.follow, Outcome::kNotified)) {
     return;
   }
-  // What /proc and /dev mean depends on who asks.
-  const bool is_special =
-      absl::StartsWith(name_, "/proc") || absl::StartsWith(name_, "/dev");
-  if (!is_special) {
-    const uint32_t key = observed << (name.follow ? kFollowedShift : 0);
-    uint32_t& seen = seen_[name_];
-    if ((seen & key) == key) {
-      return;
-    }
-    seen |= key;
-  }
   resolver_.Resolve(name_, name.follow, task, &resolved_);
+  if (resolved_.kind == Resolved::Kind::kMissing &&
+      absl::StrContains(resolved_.path, "/..")) {
+    DoNotRemember();  // when that component is made, it leads elsewhere
+  }
   ObserveResolved(resolved_, observed);
 }
 
@@ -150,9 +233,23 @@ void Decoder::ObserveResolved(const Resolved& at, uint32_t observed) {
   log_.Observe(at, observed);
 }
 
-void Decoder::Handle(const seccomp_notif& request) {
+bool Decoder::IsHello(const seccomp_data& call) {
+  return call.nr == __NR_openat && call.arch == kNativeArch &&
+         Descriptor(call.args[0]) == kHelloDirectory &&
+         call.args[4] == kHelloWord;
+}
+
+Decoder::Answer Decoder::Handle(const seccomp_notif& request) {
   const int number = request.data.nr;
   const Task task(static_cast<pid_t>(request.pid));
+  if (!in_flight_.is_empty()) {
+    Settle(task.tid());
+  }
+  if (IsHello(request.data)) {
+    return Attach(task, request.data.args[5]);
+  }
+  source_ = {Source::kNow, task.tid()};
+  log_.SetSource(source_);
   const bool counted = number >= 0 && number < static_cast<int>(counts_.size());
   ++counts_[counted ? static_cast<size_t>(number) : 0];
   if (request.data.arch != kNativeArch || (number & 0x40000000) != 0) {
@@ -161,7 +258,7 @@ void Decoder::Handle(const seccomp_notif& request) {
     log_.AddFlaw(kForeignAbi,
                  absl::StrCat("`", program, "` uses a foreign system call ABI"),
                  program);
-    return;
+    return {};
   }
   uint64_t args[6];
   for (size_t i = 0; i < 6; ++i) {
@@ -173,13 +270,35 @@ void Decoder::Handle(const seccomp_notif& request) {
       HandleNameChange(task, number, args) ||
       HandleModeChange(task, number, args) ||
       HandleSocket(task, number, args) || HandleWorld(task, number, args)) {
-    return;
+    return {};
   }
   const char* name = SyscallName(number);
   log_.AddFlaw(kUnknownSystemCall,
                name == nullptr
                    ? absl::StrCat("system call ", number, " is not known")
                    : absl::StrCat("system call ", name, " cannot be tracked"));
+  return {};
+}
+
+void Decoder::Settle(pid_t tid) {
+  if (in_flight_.Settle(tid)) {
+    NamesChanged();
+  }
+  if (arena_ != nullptr && in_flight_.is_empty()) {
+    arena_->ClearFlags(kFlagHold);
+  }
+}
+
+void Decoder::WorkingDirectoryChanges(const Task& task) {
+  if (arena_ == nullptr) {
+    return;
+  }
+  if (task.HasSiblings()) {
+    // Until this call is over, another thread would find the old directory.
+    in_flight_.AddMove(task.tid());
+    arena_->SetFlags(kFlagHold);
+  }
+  arena_->RaiseGeneration();
 }
 
 bool Decoder::HandleRead(const Task& task, int number, const uint64_t* args) {
@@ -221,11 +340,16 @@ bool Decoder::HandleRead(const Task& task, int number, const uint64_t* args) {
       return true;
     }
     case __NR_chdir:
+      Observe(task, {AT_FDCWD, args[0]}, kExistence);
+      WorkingDirectoryChanges(task);
+      return true;
     case __NR_statfs:
       Observe(task, {AT_FDCWD, args[0]}, kExistence);
       return true;
     case __NR_fchdir:
-      return true;  // the directory was noted when it was opened
+      // The directory was noted when it was opened.
+      WorkingDirectoryChanges(task);
+      return true;
     case __NR_inotify_add_watch: {
       const bool follow = (args[2] & IN_DONT_FOLLOW) == 0;
       Observe(task, {AT_FDCWD, args[1], follow}, kListing);
@@ -277,13 +401,17 @@ bool Decoder::HandleAttributeRead(const Task& task, int number,
 }
 
 AccessSet Decoder::Finish() {
+  const absl::Time start = absl::Now();
+  FinishRecords();
+  FinishSockets();
   set_.distinct_raw_paths = seen_.size();
   for (size_t number = 0; number < counts_.size(); ++number) {
     if (counts_[number] != 0) {
       set_.notifications[static_cast<int>(number)] = counts_[number];
     }
   }
-  log_.Finish(&set_);
+  log_.Finish(file_clock_ns_, &set_);
+  set_.resolving = absl::Now() - start;
   return std::move(set_);
 }
 

@@ -48,11 +48,12 @@ void Decoder::Open(const Task& task, const Name& name, uint64_t flags) {
   }
   Resolved at;
   if (Find(task, name, &at)) {
-    OpenForWriting(at, flags);
+    OpenForWriting(task, at, flags);
   }
 }
 
-void Decoder::OpenForWriting(const Resolved& at, uint64_t flags) {
+void Decoder::OpenForWriting(const Task& task, const Resolved& at,
+                             uint64_t flags) {
   const bool creates = (flags & O_CREAT) != 0;
   const bool exclusive = creates && (flags & O_EXCL) != 0;
   if (at.kind == Resolved::Kind::kTerminal) {
@@ -68,15 +69,15 @@ void Decoder::OpenForWriting(const Resolved& at, uint64_t flags) {
       // What stood there would have been kept: that nothing did matters.
       ObserveResolved(at, kContent);
     }
-    log_.Mutate(at, Change::kCreate);
+    Mutate(task, at, Change::kCreate);
   } else if (exclusive) {
     ObserveResolved(at, kExistence);
   } else if (!S_ISREG(at.status.st_mode)) {
     ObserveResolved(at, IsLink(at) ? kLinkMetadata : kMetadata);
   } else if ((flags & O_TRUNC) != 0) {
-    log_.Mutate(at, Change::kReplace);
+    Mutate(task, at, Change::kReplace);
   } else if ((flags & O_ACCMODE) != O_RDONLY) {
-    log_.Mutate(at, Change::kWrite);
+    Mutate(task, at, Change::kWrite);
   } else {
     ObserveResolved(at, kContent);
   }
@@ -126,10 +127,50 @@ bool Decoder::HandleOpen(const Task& task, int number, const uint64_t* args) {
   return true;
 }
 
+void Decoder::BeforeChange(pid_t tid, const Resolved& at, enum Change change,
+                           bool makes_link) {
+  const Disturbance disturbance = log_.DisturbanceOf(at, change);
+  if (disturbance != Disturbance::kNone) {
+    TakeRecords(/*is_last=*/false);
+  }
+  const bool is_of_names = disturbance == Disturbance::kNames;
+  if (at.kind == Resolved::Kind::kMissing && at.first_missing.empty()) {
+    if (makes_link || change == Change::kCreateDirectory) {
+      in_flight_.AddCreation(tid, at.path, makes_link);
+    }
+  } else if (disturbance != Disturbance::kNone && at.found() &&
+             // Opening for writing changes nothing yet; of a new mode no name
+             // is aware.
+             change != Change::kWrite && change != Change::kMode) {
+    in_flight_.AddChange(tid, at.path, at.status, is_of_names);
+  }
+  if (arena_ != nullptr && !in_flight_.is_empty()) {
+    arena_->SetFlags(kFlagHold);
+  }
+  const uint32_t epoch = log_.RaiseEpoch();
+  if (arena_ != nullptr) {
+    arena_->SetEpoch(epoch);
+  }
+}
+
+void Decoder::Mutate(const Task& task, const Resolved& at, enum Change change,
+                     bool makes_link) {
+  BeforeChange(task.tid(), at, change, makes_link);
+  log_.Mutate(at, change);
+}
+
+void Decoder::MakeLink(const Task& task, const Name& name) {
+  Resolved at;
+  if (Find(task, name, &at)) {
+    Mutate(task, at, Change::kCreate, /*makes_link=*/true);
+  }
+  NamesChanged();
+}
+
 void Decoder::Change(const Task& task, const Name& name, enum Change change) {
   Resolved at;
   if (Find(task, name, &at)) {
-    log_.Mutate(at, change);
+    Mutate(task, at, change);
   }
 }
 
@@ -142,7 +183,7 @@ void Decoder::Remove(const Task& task, const Name& name) {
   if (!Find(task, name, &at)) {
     return;
   }
-  log_.Mutate(at, Change::kRemove);
+  Mutate(task, at, Change::kRemove);
   if (IsLink(at) || IsDirectory(at)) {
     NamesChanged();
   }
@@ -156,16 +197,16 @@ void Decoder::Rename(const Task& task, const Name& from, const Name& to,
     return;
   }
   const bool exchange = (flags & kRenameExchange) != 0;
-  log_.Mutate(source, Change::kMoveAway);
+  Mutate(task, source, Change::kMoveAway);
   if (!source.found() || (exchange && !target.found())) {
     log_.Observe(target, kExistence);
     return;  // it will fail
   }
   if (exchange) {
-    log_.Mutate(target, Change::kMoveAway);
+    Mutate(task, target, Change::kMoveAway);
     log_.MoveDirectory(target, source, /*exchange=*/true);
   } else {
-    log_.Mutate(target, target.found() ? Change::kOverwrite : Change::kCreate);
+    Mutate(task, target, target.found() ? Change::kOverwrite : Change::kCreate);
   }
   log_.MoveDirectory(source, target, exchange);
   if (IsLink(source) || IsDirectory(source) || IsLink(target) ||
@@ -176,11 +217,16 @@ void Decoder::Rename(const Task& task, const Name& from, const Name& to,
 
 void Decoder::Link(const Task& task, const Name& from, const Name& to) {
   Resolved source;
-  if (Find(task, from, &source)) {
+  const bool is_found = Find(task, from, &source);
+  if (is_found) {
     // The new name has the content of the old one.
     ObserveResolved(source, IsLink(source) ? kLinkText : kContent);
   }
-  Change(task, to, Change::kCreate);
+  if (is_found && IsLink(source)) {
+    MakeLink(task, to);
+  } else {
+    Change(task, to, Change::kCreate);
+  }
 }
 
 bool Decoder::HandleNameChange(const Task& task, int number,
@@ -196,8 +242,7 @@ bool Decoder::HandleNameChange(const Task& task, int number,
       Link(task, {AT_FDCWD, args[0], false}, {AT_FDCWD, args[1], false});
       return true;
     case __NR_symlink:
-      Change(task, {AT_FDCWD, args[1], false}, Change::kCreate);
-      NamesChanged();
+      MakeLink(task, {AT_FDCWD, args[1], false});
       return true;
     case __NR_unlink:
     case __NR_rmdir:
@@ -225,8 +270,7 @@ bool Decoder::HandleNameChange(const Task& task, int number,
            {second_at, args[3], false});
       return true;
     case __NR_symlinkat:
-      Change(task, {Descriptor(args[1]), args[2], false}, Change::kCreate);
-      NamesChanged();
+      MakeLink(task, {Descriptor(args[1]), args[2], false});
       return true;
     case __NR_unlinkat:
       Remove(task, {at, args[1], false});

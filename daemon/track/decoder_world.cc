@@ -30,6 +30,9 @@ constexpr uint64_t kOpenTreeClone = 1;   // OPEN_TREE_CLONE
 // A script's interpreter may be a script: the kernel goes on for five.
 constexpr int kMaxInterpreters = 5;
 
+// What a user puts into `cache.services` for datagrams that nobody sees.
+const char kDatagrams[] = "unix-datagram";
+
 int Descriptor(uint64_t argument) {
   return static_cast<int>(static_cast<uint32_t>(argument));
 }
@@ -40,11 +43,13 @@ bool Decoder::HandleExec(const Task& task, int number, const uint64_t* args) {
   switch (number) {
     case __NR_execve:
       Execute(task, {AT_FDCWD, args[0]});
+      program_of_task_.erase(task.tid());  // it is another one now
       return true;
     case __NR_execveat:
       Execute(task, {Descriptor(args[0]), args[1],
                      (args[4] & AT_SYMLINK_NOFOLLOW) == 0,
                      (args[4] & kEmptyPath) != 0});
+      program_of_task_.erase(task.tid());
       return true;
     default:
       return false;
@@ -112,6 +117,9 @@ bool Decoder::HandleSocket(const Task& task, int number, const uint64_t* args) {
       }
       return true;
     }
+    case __NR_socket:  // notified for Unix datagrams only
+      ++datagram_sockets_[task.ProcessId()];
+      return true;
     case __NR_bind:
       Bind(task, args);
       return true;
@@ -169,7 +177,7 @@ void Decoder::Bind(const Task& task, const uint64_t* args) {
   }
   Resolved at;
   resolver_.Resolve(name, /*follow=*/false, task, &at);
-  log_.Mutate(at, Change::kCreate);
+  Mutate(task, at, Change::kCreate);
   if (at.kind == Resolved::Kind::kMissing) {
     bound_sockets_.insert(at.path);
   }
@@ -180,6 +188,12 @@ void Decoder::Connect(const Task& task, uint64_t address, uint64_t size) {
   if (!ReadSocketName(task, address, size, &name)) {
     return;
   }
+  if (!datagram_sockets_.empty()) {
+    if (const auto made = datagram_sockets_.find(task.ProcessId());
+        made != datagram_sockets_.end() && --made->second == 0) {
+      datagram_sockets_.erase(made);
+    }
+  }
   if (name[0] != '@') {
     if (name[0] != '/') {
       if (!task.WorkingDirectory(&text_)) {
@@ -189,6 +203,9 @@ void Decoder::Connect(const Task& task, uint64_t address, uint64_t size) {
     }
     Resolved at;
     resolver_.Resolve(name, /*follow=*/true, task, &at);
+    if (!daemon_socket_.empty() && at.path == daemon_socket_) {
+      set_.daemon_callers.insert(task.tid());
+    }
     if (IsHarmlessService(name, allowed_services_) ||
         IsHarmlessService(at.path, allowed_services_) ||
         IsOwnService(at.path)) {
@@ -208,6 +225,16 @@ void Decoder::Connect(const Task& task, uint64_t address, uint64_t size) {
   if (!bound_sockets_.contains(name)) {
     log_.AddFlaw(kUsedService, absl::StrCat("used the service `", name, "`"),
                  name);
+  }
+}
+
+void Decoder::FinishSockets() {
+  if (!datagram_sockets_.empty() &&
+      !IsHarmlessService(kDatagrams, allowed_services_)) {
+    log_.AddFlaw(kUsedService,
+                 "made a Unix datagram socket without an address, over which "
+                 "services can be used unseen",
+                 kDatagrams);
   }
 }
 
@@ -232,6 +259,7 @@ bool Decoder::HandleWorld(const Task& task, int number, const uint64_t* args) {
       Resolved at;
       if (Find(task, {AT_FDCWD, args[0]}, &at) && at.found() &&
           at.path != "/") {
+        GoSlow();
         log_.AddFlaw(kSandboxRemapsFiles, "the task changed its root directory",
                      at.path);
       }
@@ -253,10 +281,19 @@ bool Decoder::HandleWorld(const Task& task, int number, const uint64_t* args) {
     case __NR_umount2:
     case __NR_move_mount:
     case __NR_mount_setattr:
-    case __NR_unshare:  // notified for CLONE_NEWNS only
+      GoSlow();
       log_.AddFlaw(kSandboxRemapsFiles, "the task changed what is mounted");
       return true;
+    case __NR_unshare:
+      // Without CLONE_FS the threads of a process share one directory.
+      GoSlow();
+      if ((args[0] & CLONE_NEWNS) != 0) {
+        log_.AddFlaw(kSandboxRemapsFiles,
+                     "the task made a mount namespace of its own");
+      }
+      return true;
     case __NR_setns:
+      GoSlow();
       SetNamespace(task, args);
       return true;
     case __NR_open_by_handle_at:

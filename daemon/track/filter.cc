@@ -6,6 +6,7 @@
 #include <linux/audit.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -33,15 +34,20 @@ namespace {
 struct Run {
   uint32_t first;
   Verdict verdict;
+  int path_argument;
 };
 
 // The x32 ABI sets this bit; real numbers never come near.
 constexpr uint32_t kX32Bit = 0x40000000;
 // AT_STATX_SYNC_TYPE: how fresh, not what.
 constexpr uint32_t kStatxSyncType = 0x6000;
+// SOCK_TYPE_MASK of the kernel's linux/net.h: the rest is SOCK_CLOEXEC...
+constexpr uint32_t kSocketTypes = 0xf;
 
 class Program {
  public:
+  explicit Program(std::optional<uint64_t> signature) : signature_(signature) {}
+
   void Emit(uint16_t code, uint32_t k, uint8_t jump_true = 0,
             uint8_t jump_false = 0) {
     code_.push_back({code, jump_true, jump_false, k});
@@ -60,67 +66,95 @@ class Program {
     Load(offsetof(seccomp_data, args) + 8 * index + 4);
   }
 
-  void Leaf(Verdict verdict);
+  void Leaf(const Run& run);
   void Tree(std::span<const Run> runs);
 
   std::vector<sock_filter> Take() { return std::move(code_); }
 
  private:
-  void FstatLeaf(size_t flags_index, uint32_t ignored_flags);
+  void AllowIfSigned(size_t path_argument);
+  void AllowFstat(size_t flags_index, uint32_t ignored_flags);
 
+  const std::optional<uint64_t> signature_;
   std::vector<sock_filter> code_;
 };
 
+// Falls through when the sixth argument is not `signature ^ path`.
+void Program::AllowIfSigned(size_t path_argument) {
+  constexpr size_t kSixth = 5;
+  LoadArgumentHigh(kSixth);
+  Emit(BPF_MISC | BPF_TAX, 0);
+  LoadArgumentHigh(path_argument);
+  Emit(BPF_ALU | BPF_XOR | BPF_K, static_cast<uint32_t>(*signature_ >> 32));
+  Emit(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 6);
+  LoadArgumentLow(kSixth);
+  Emit(BPF_MISC | BPF_TAX, 0);
+  LoadArgumentLow(path_argument);
+  Emit(BPF_ALU | BPF_XOR | BPF_K, static_cast<uint32_t>(*signature_));
+  Emit(BPF_JMP | BPF_JEQ | BPF_X, 0, 0, 1);
+  Allow();
+}
+
 // Allows flags == AT_EMPTY_PATH with a descriptor >= 0, which excludes
-// AT_FDCWD.
-void Program::FstatLeaf(size_t flags_index, uint32_t ignored_flags) {
+// AT_FDCWD. Falls through otherwise.
+void Program::AllowFstat(size_t flags_index, uint32_t ignored_flags) {
   LoadArgumentLow(flags_index);
   Emit(BPF_ALU | BPF_AND | BPF_K, ~ignored_flags);
   Emit(BPF_JMP | BPF_JEQ | BPF_K, AT_EMPTY_PATH, 0, 3);
   LoadArgumentLow(0);
   Emit(BPF_JMP | BPF_JSET | BPF_K, 0x80000000U, 1, 0);
   Allow();
-  Notify();
 }
 
-void Program::Leaf(Verdict verdict) {
-  switch (verdict) {
+void Program::Leaf(const Run& run) {
+  if (signature_.has_value() && run.path_argument >= 0) {
+    AllowIfSigned(static_cast<size_t>(run.path_argument));
+  }
+  switch (run.verdict) {
     case Verdict::kAllow:
       Allow();
       return;
     case Verdict::kNotify:
-      Notify();
-      return;
+      break;
     case Verdict::kNotifyUnlessFstat:
-      FstatLeaf(/*flags_index=*/3, /*ignored_flags=*/0);
-      return;
+      AllowFstat(/*flags_index=*/3, /*ignored_flags=*/0);
+      break;
     case Verdict::kNotifyUnlessFstatx:
-      FstatLeaf(/*flags_index=*/2, kStatxSyncType);
-      return;
+      AllowFstat(/*flags_index=*/2, kStatxSyncType);
+      break;
     case Verdict::kNotifyIfAddressed:
       LoadArgumentLow(4);
       Emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 3);
       LoadArgumentHigh(4);
       Emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 1);
       Allow();
-      Notify();
-      return;
-    case Verdict::kNotifyIfMountNamespace:
+      break;
+    case Verdict::kNotifyIfNamesUnshared:
       LoadArgumentLow(0);
-      Emit(BPF_JMP | BPF_JSET | BPF_K, CLONE_NEWNS, 1, 0);
+      Emit(BPF_JMP | BPF_JSET | BPF_K, CLONE_NEWNS | CLONE_NEWUSER | CLONE_FS,
+           1, 0);
       Allow();
-      Notify();
-      return;
+      break;
+    case Verdict::kNotifyIfUnixDatagram:
+      LoadArgumentLow(0);
+      Emit(BPF_JMP | BPF_JEQ | BPF_K, AF_UNIX, 0, 4);
+      LoadArgumentLow(1);
+      Emit(BPF_ALU | BPF_AND | BPF_K, kSocketTypes);
+      Emit(BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM, 2, 0);
+      Emit(BPF_JMP | BPF_JEQ | BPF_K, SOCK_RAW, 1, 0);  // there the same
+      Allow();
+      break;
     case Verdict::kNoSuchCall:
       Return(SECCOMP_RET_ERRNO | ENOSYS);
       return;
   }
+  Notify();
 }
 
 // Conditional jumps reach 255 instructions, BPF_JA any distance.
 void Program::Tree(std::span<const Run> runs) {
   if (runs.size() == 1) {
-    Leaf(runs[0].verdict);
+    Leaf(runs[0]);
     return;
   }
   const size_t half = runs.size() / 2;
@@ -135,40 +169,49 @@ void Program::Tree(std::span<const Run> runs) {
 std::vector<Run> Runs() {
   std::vector<Run> runs;
   uint32_t next = 0;
-  auto add = [&runs](uint32_t first, Verdict verdict) {
-    if (runs.empty() || runs.back().verdict != verdict) {
-      runs.push_back({first, verdict});
+  auto add = [&runs](const Run& run) {
+    if (runs.empty() || runs.back().verdict != run.verdict ||
+        runs.back().path_argument != run.path_argument) {
+      runs.push_back(run);
     }
   };
   for (const SyscallRule& rule : SyscallRules()) {
     const auto number = static_cast<uint32_t>(rule.number);
     if (number > next) {
-      add(next, Verdict::kAllow);  // a hole: the kernel says ENOSYS itself
+      // A hole: the kernel says ENOSYS itself.
+      add({next, Verdict::kAllow, -1});
     }
-    add(number, rule.verdict);
+    add({number, rule.verdict, rule.path_argument});
     next = number + 1;
   }
-  add(next, Verdict::kNotify);  // newer than this build, or x32
+  add({next, Verdict::kNotify, -1});  // newer than this build, or x32
   return runs;
 }
 
 }  // namespace
 
 const std::vector<int>& ForeignNumbers() {
-  // open, creat, unlink, execve, rename, mkdir, stat64, openat of i386 and arm.
+  // open, creat, link, unlink, execve, chdir, chmod, access, rename, mkdir,
+  // rmdir, symlink, readlink, truncate, stat64, lstat64; openat2, faccessat2.
+  // Of i386 also stat, lstat, connect, socketcall, openat, mkdirat, fstatat64,
+  // unlinkat, renameat, readlinkat, faccessat, renameat2, execveat, statx; the
+  // same of arm.
 #if defined(__x86_64__)
-  static const std::vector<int>* const numbers =
-      new std::vector<int>{5, 8, 10, 11, 38, 39, 195, 295};
+  static const std::vector<int>* const numbers = new std::vector<int>{
+      5,   8,   9,   10,  11,  12,  15,  33,  38,  39,  40,
+      83,  85,  92,  195, 196, 437, 439, 106, 107, 362, 102,
+      295, 296, 300, 301, 302, 305, 307, 353, 358, 383};
 #else
-  static const std::vector<int>* const numbers =
-      new std::vector<int>{5, 8, 10, 11, 38, 39, 195, 322};
+  static const std::vector<int>* const numbers = new std::vector<int>{
+      5,   8,   9,   10,  11,  12,  15,  33,  38,  39,  40,  83,  85,  92, 195,
+      196, 437, 439, 283, 322, 323, 327, 328, 329, 332, 334, 382, 387, 397};
 #endif
   return *numbers;
 }
 
-std::vector<sock_filter> BuildFilter() {
+std::vector<sock_filter> BuildFilter(std::optional<uint64_t> signature) {
   static_assert(kX32Bit > 4096, "x32 numbers lie above the newest call");
-  Program program;
+  Program program(signature);
   program.Load(offsetof(seccomp_data, arch));
   const size_t foreign_size = 2 + 2 * ForeignNumbers().size();
   program.Emit(BPF_JMP | BPF_JEQ | BPF_K, kNativeArch,

@@ -2,11 +2,13 @@
 
 #include "daemon/track/listener.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/utsname.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <cstring>
 #include <utility>
@@ -17,6 +19,10 @@
 #endif
 #ifndef SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP
 #define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP (1UL << 0)
+#endif
+
+#ifndef SECCOMP_ADDFD_FLAG_SEND
+#define SECCOMP_ADDFD_FLAG_SEND (1UL << 1)
 #endif
 
 namespace vt::track {
@@ -71,18 +77,50 @@ bool Listener::Receive(seccomp_notif* request, int* error) const {
   }
 }
 
-bool Listener::Continue(const seccomp_notif& request) const {
-  seccomp_notif_resp response = {};
-  response.id = request.id;
-  response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+bool Listener::Send(const seccomp_notif_resp& response) const {
+  seccomp_notif_resp copy = response;
   for (;;) {
-    if (::ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_SEND, &response) == 0) {
+    if (::ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_SEND, &copy) == 0) {
       return true;
     }
     if (errno != EINTR) {
       return false;
     }
   }
+}
+
+bool Listener::Continue(const seccomp_notif& request) const {
+  seccomp_notif_resp response = {};
+  response.id = request.id;
+  response.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  return Send(response);
+}
+
+void Listener::Refuse(const seccomp_notif& request, int error) const {
+  seccomp_notif_resp response = {};
+  response.id = request.id;
+  response.error = -error;
+  Send(response);
+}
+
+bool Listener::Give(const seccomp_notif& request, int fd, bool at_once) const {
+  seccomp_notif_addfd add = {};
+  add.id = request.id;
+  add.srcfd = static_cast<uint32_t>(fd);
+  add.newfd_flags = O_CLOEXEC;
+  add.flags = at_once ? SECCOMP_ADDFD_FLAG_SEND : 0;
+  int number;
+  do {
+    number = ::ioctl(fd_.get(), SECCOMP_IOCTL_NOTIF_ADDFD, &add);
+  } while (number < 0 && errno == EINTR);
+  if (number < 0 || at_once) {
+    return number >= 0;
+  }
+  seccomp_notif_resp response = {};
+  response.id = request.id;
+  response.val = number;
+  Send(response);
+  return true;
 }
 
 }  // namespace vt::track

@@ -31,8 +31,17 @@ class Listener {
   // and the call did not happen.
   bool Continue(const seccomp_notif& request) const;
 
+  // Lets the call fail.
+  void Refuse(const seccomp_notif& request, int error) const;
+
+  // Puts a copy of `fd` (close-on-exec) into the caller, whose call returns its
+  // number. `at_once`: by one call of the kernel, which Linux has since 5.14.
+  // False: it could not be done, and the call is still to be answered.
+  bool Give(const seccomp_notif& request, int fd, bool at_once) const;
+
  private:
   bool IsHungUp(int timeout_ms) const;
+  bool Send(const seccomp_notif_resp& response) const;
 
   base::UniqueFd fd_;
   // Since Linux 6.11 a waiting receive ends when the last task does.

@@ -82,6 +82,11 @@ struct Resolver::Walk {
   std::string pending;    // not yet walked
   bool follow;
   const Task* task;
+  const Hidden* hidden;
+
+  bool IsHidden(absl::string_view path) const {
+    return hidden != nullptr && (*hidden)(path);
+  }
 };
 
 bool Resolver::IsPseudo(absl::string_view path) const {
@@ -90,12 +95,15 @@ bool Resolver::IsPseudo(absl::string_view path) const {
          (root_.empty() || !base::IsWithin(path, root_));
 }
 
-void Resolver::Finish(const std::string& path, Resolved* out) {
+void Resolver::Finish(const std::string& path, const Hidden* hidden,
+                      Resolved* out) {
   out->path = path.empty() ? "/" : path;
   if (path == "/dev/tty") {
     out->kind = Resolved::Kind::kTerminal;
   } else if (IsPseudo(out->path)) {
     out->kind = Resolved::Kind::kNoFile;
+  } else if (hidden != nullptr && (*hidden)(out->path)) {
+    out->kind = Resolved::Kind::kMissing;
   } else if (::lstat(out->path.c_str(), &out->status) == 0) {
     out->kind = Resolved::Kind::kFound;
   } else {
@@ -107,6 +115,7 @@ void Resolver::Finish(const std::string& path, Resolved* out) {
 void Resolver::Follow(Walk* walk, const std::string& link, Resolved* out) {
   std::string text;
   if (IsMagicLink(link)) {
+    out->depends_on_caller = true;
     struct stat ignored;
     if (!ReadLinkText(link, &text) || text.empty() || text[0] != '/' ||
         (absl::EndsWith(text, " (deleted)") &&
@@ -160,7 +169,11 @@ bool Resolver::Step(Walk* walk, Resolved* out) {
     return true;
   }
   std::string next = absl::StrCat(walk->directory, "/", component);
-  if (next == "/proc/self") {
+  if (walk->task->tid() == 0 &&
+      (next == "/proc/self" || next == "/proc/thread-self")) {
+    out->depends_on_caller =
+        IsMagicLink(absl::StrCat("/proc/0", walk->pending));
+  } else if (next == "/proc/self") {
     next = absl::StrCat("/proc/", walk->task->tid());
   } else if (next == "/proc/thread-self") {
     next =
@@ -168,8 +181,9 @@ bool Resolver::Step(Walk* walk, Resolved* out) {
   }
   const bool is_last = walk->pending.empty();
   struct stat status;
-  if (::lstat(next.c_str(), &status) != 0) {
-    const bool is_absent = errno == ENOENT || errno == ENOTDIR;
+  const bool is_hidden = walk->IsHidden(next);
+  if (is_hidden || ::lstat(next.c_str(), &status) != 0) {
+    const bool is_absent = is_hidden || errno == ENOENT || errno == ENOTDIR;
     out->path = absl::StrCat(next, walk->pending);
     out->kind = IsPseudo(next) ? Resolved::Kind::kNoFile
                 : is_absent    ? Resolved::Kind::kMissing
@@ -200,35 +214,76 @@ bool Resolver::Step(Walk* walk, Resolved* out) {
   return true;
 }
 
+// The longest directory above plain `name` that is known to be no link, nor
+// below one; empty: none but the root.
+absl::string_view Resolver::KnownDirectory(absl::string_view name,
+                                           const Hidden* hidden) const {
+  absl::string_view known;
+  for (absl::string_view up = base::Dirname(name); up.size() > 1;
+       up = base::Dirname(up)) {
+    if (known.empty() && plain_directories_.contains(up)) {
+      known = up;
+      if (hidden == nullptr) {
+        break;
+      }
+    }
+    if (hidden != nullptr && (*hidden)(up)) {
+      known = {};
+    }
+  }
+  return known;
+}
+
+// The directories above `end`, part of a plain name, are no links.
+void Resolver::RememberDirectories(absl::string_view end,
+                                   absl::string_view known) {
+  for (absl::string_view up = base::Dirname(end);
+       up.size() > known.size() && up.size() > 1; up = base::Dirname(up)) {
+    plain_directories_.emplace(up);
+  }
+}
+
 void Resolver::Resolve(absl::string_view name, bool follow, const Task& task,
-                       Resolved* out) {
+                       const Hidden* hidden, Resolved* out) {
   out->links.clear();
   out->first_missing.clear();
   out->blocked_by_file = false;
+  out->depends_on_caller = false;
   while (name.size() > 1 && name.back() == '/') {
     name.remove_suffix(1);
     follow = true;
   }
-  const bool is_plain = IsPlain(name);
-  const absl::string_view parent = base::Dirname(name);
-  if (is_plain && plain_directories_.contains(parent)) {
+  const bool is_plain = IsPlain(name) && !IsPseudo(name);
+  const absl::string_view known =
+      is_plain ? KnownDirectory(name, hidden) : absl::string_view();
+  if (!known.empty() && known.size() == base::Dirname(name).size()) {
     out->path.assign(name.data(), name.size());
-    Finish(out->path, out);
+    Finish(out->path, hidden, out);
     if (!out->found() || !follow || !S_ISLNK(out->status.st_mode)) {
       return;
     }
   }
-  Walk walk = {"", std::string(name), follow, &task};
+  Walk walk = {std::string(known), std::string(name.substr(known.size())),
+               follow, &task, hidden};
   size_t steps = 0;
   while (!walk.pending.empty()) {
     // Magic links are not counted as links: this bounds their loops.
-    if (++steps > 4 * PATH_MAX || !Step(&walk, out)) {
+    if (++steps > 4 * PATH_MAX) {
+      out->path = std::string(name);
+      out->kind = Resolved::Kind::kHidden;
+      return;
+    }
+    if (!Step(&walk, out)) {
+      if (is_plain && out->links.empty() && !out->depends_on_caller) {
+        RememberDirectories(
+            out->first_missing.empty() ? out->path : out->first_missing, known);
+      }
       return;
     }
   }
-  Finish(walk.directory, out);
+  Finish(walk.directory, hidden, out);
   if (is_plain && out->path == name && out->links.empty()) {
-    plain_directories_.insert(std::string(parent));
+    RememberDirectories(name, known);
   }
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/string_view.h"
 
 #include "daemon/track/task.h"
@@ -38,6 +39,8 @@ struct Resolved {
   // directory (`blocked_by_file`); empty if it was the last component.
   std::string first_missing;
   bool blocked_by_file = false;
+  // It led through a link of /proc that jumps to what the caller has open.
+  bool depends_on_caller = false;
 
   bool found() const { return kind == Kind::kFound; }
 };
@@ -48,10 +51,19 @@ class Resolver {
   // Paths below /proc, /sys and /dev are no files, unless within `root`.
   explicit Resolver(std::string root) : root_(std::move(root)) {}
 
-  // `name` is absolute and not normalised. `follow`: a link at the end is
+  // Whether what now stands at a path is to be taken for missing.
+  using Hidden = absl::FunctionRef<bool(absl::string_view path)>;
+
+  // `name` is absolute and not normalised. `task`: the caller; its number is 0
+  // if it cannot be asked any more. `follow`: a link at the end is
   // followed too (a trailing slash does that by itself).
   void Resolve(absl::string_view name, bool follow, const Task& task,
-               Resolved* out);
+               Resolved* out) {
+    Resolve(name, follow, task, nullptr, out);
+  }
+  // The same on a disk without what is `hidden`; null: nothing.
+  void Resolve(absl::string_view name, bool follow, const Task& task,
+               const Hidden* hidden, Resolved* out);
 
   // Forgets what it knew of directories: names have come to mean other things.
   void Forget() { plain_directories_.clear(); }
@@ -62,7 +74,10 @@ class Resolver {
   bool IsPseudo(absl::string_view path) const;
   void Follow(Walk* walk, const std::string& link, Resolved* out);
   bool Step(Walk* walk, Resolved* out);
-  void Finish(const std::string& path, Resolved* out);
+  absl::string_view KnownDirectory(absl::string_view name,
+                                   const Hidden* hidden) const;
+  void RememberDirectories(absl::string_view end, absl::string_view known);
+  void Finish(const std::string& path, const Hidden* hidden, Resolved* out);
 
   const std::string root_;
   // Directories whose own name has no link, "." or ".." in it.

@@ -103,6 +103,15 @@ bool Task::DescriptorPath(int fd, std::string* out) const {
   return ReadLink(name, out) && IsReachable(*out);
 }
 
+bool Task::HasSiblings() const {
+  char path[64];
+  std::snprintf(path, sizeof path, "/proc/%d/task", tid_);
+  struct stat status;
+  // Links: two, and one a thread (proc_task_getattr of the kernel's
+  // fs/proc/base.c). Doubt counts as others.
+  return ::stat(path, &status) != 0 || status.st_nlink > 3;
+}
+
 pid_t Task::ProcessId() const {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/status", tid_);

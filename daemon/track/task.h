@@ -22,6 +22,7 @@ class Task {
     kRefused,  // not ours to read
   };
 
+  // 0: a task that has gone, of which nothing can be learned.
   explicit Task(pid_t tid) : tid_(tid) {}
 
   pid_t tid() const { return tid_; }
@@ -38,6 +39,8 @@ class Task {
   // The link of /proc/<tid>/`name` as it stands ("exe", "root", "fd/3"...).
   bool ReadLink(const char* name, std::string* out) const;
 
+  // Whether its process has other threads.
+  bool HasSiblings() const;
   // The process it is a thread of; its own number if that cannot be told.
   pid_t ProcessId() const;
 

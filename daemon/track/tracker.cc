@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -55,6 +56,7 @@ class Session {
  public:
   Session(TrackerOptions options, base::UniqueFd pipe, base::UniqueFd ended)
       : sync_wake_up_(options.tier.level <= 1),
+        gives_at_once_(options.tier.level <= 2),
         entrust_listener_(std::move(options.entrust_listener)),
         pipe_(std::move(pipe)),
         ended_(std::move(ended)),
@@ -63,21 +65,31 @@ class Session {
   // The thread's whole life.
   void Run();
 
+  void Handle(const NestedChange& change) {
+    base::MutexLock lock(&mutex_);
+    if (decoder_) {
+      decoder_->Handle(change);
+    }
+  }
+
   // Waits as Tracker::Drain says, and takes the set.
   AccessSet Drain(absl::Duration idle, absl::Duration total);
 
  private:
   std::optional<Listener> AwaitListener();
   void Serve(const Listener& listener);
+  bool Record(const Listener& listener, const seccomp_notif& request);
   bool AwaitEnd(absl::Duration idle, absl::Duration total);
 
   const bool sync_wake_up_;
+  const bool gives_at_once_;
   // The thread's alone.
   std::function<std::function<void()>(int)> entrust_listener_;
   base::UniqueFd pipe_;
   // Becomes readable when the last traced process is gone.
   base::UniqueFd ended_;
   std::atomic<uint64_t> served_ = 0;
+  // Before that of the action around.
   base::Mutex mutex_;
   // Null: sealed, nothing is recorded any more.
   std::unique_ptr<Decoder> decoder_ ABSL_GUARDED_BY(mutex_);
@@ -99,21 +111,42 @@ std::optional<Listener> Session::AwaitListener() {
   return Listener(base::UniqueFd(number));
 }
 
+// True: the call has been answered.
+bool Session::Record(const Listener& listener, const seccomp_notif& request) {
+  using Kind = Decoder::Answer::Kind;
+  base::MutexLock lock(&mutex_);
+  Decoder::Answer answer;
+  if (decoder_) {
+    answer = decoder_->Handle(request);
+  } else if (Decoder::IsHello(request.data)) {
+    answer.kind = Kind::kRefuse;  // of a task that outlived its action
+  }
+  if (answer.kind == Kind::kGive) {
+    // Under the lock, for the descriptor is the decoder's. The caller waits,
+    // and takes it at once.
+    if (listener.Give(request, answer.fd, gives_at_once_)) {
+      return true;
+    }
+    decoder_->AttachFailed();
+    listener.Refuse(request, EMFILE);
+  } else if (answer.kind == Kind::kRefuse) {
+    listener.Refuse(request, EPERM);
+  }
+  return answer.kind != Kind::kContinue;
+}
+
 void Session::Serve(const Listener& listener) {
   seccomp_notif request;
   int error = 0;
   while (listener.Receive(&request, &error)) {
-    {
-      base::MutexLock lock(&mutex_);
-      if (decoder_) {
-        decoder_->Handle(request);
-      }
-    }
+    const bool is_answered = Record(listener, request);
     served_.fetch_add(1, std::memory_order_relaxed);
     // If this fails the call did not happen. What was recorded for it is at
     // worst an observation too many: a change that did not come about is found
     // at the end.
-    listener.Continue(request);
+    if (!is_answered) {
+      listener.Continue(request);
+    }
   }
   if (error != 0) {
     base::MutexLock lock(&mutex_);
@@ -226,14 +259,14 @@ absl::Status StartThread(std::shared_ptr<Session> session) {
 class ListeningTracker final : public Tracker {
  public:
   ListeningTracker(std::shared_ptr<Session> session, base::UniqueFd pipe,
-                   int level)
+                   const Tier& tier, std::optional<uint64_t> signature)
       : session_(std::move(session)),
         pipe_(std::move(pipe)),
-        instructions_(BuildFilter()),
+        instructions_(BuildFilter(signature)),
         program_{static_cast<unsigned short>(instructions_.size()),
                  instructions_.data()},
         flags_(SECCOMP_FILTER_FLAG_NEW_LISTENER) {
-    if (level <= 2) {
+    if (tier.wait_killable && tier.level <= 2) {
       flags_ |= SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     }
   }
@@ -247,6 +280,12 @@ class ListeningTracker final : public Tracker {
   // Closing the pipe ends a thread that has got no listener. With one, it ends
   // by itself, also after an execve that failed.
   void SpawnReturned(bool) override { pipe_.Reset(); }
+
+  ChangeSink SinkForNested() override {
+    return [session = session_](const NestedChange& change) {
+      session->Handle(change);
+    };
+  }
 
   AccessSet Drain(absl::Duration idle, absl::Duration total) override {
     pipe_.Reset();
@@ -269,7 +308,17 @@ absl::StatusOr<std::unique_ptr<Tracker>> Tracker::Start(
     return absl::UnimplementedError(
         absl::StrCat("tracking is not available: ", options.tier.reason));
   }
-  const int level = options.tier.level;
+  const Tier tier = options.tier;
+  std::optional<uint64_t> signature;
+  if (!options.preload.empty() && tier.can_sign) {
+    if (options.signature == 0 &&
+        ::getrandom(&options.signature, sizeof options.signature, 0) !=
+            static_cast<ssize_t>(sizeof options.signature)) {
+      options.preload.clear();
+    } else {
+      signature = options.signature;
+    }
+  }
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
     return absl::ResourceExhaustedError(
@@ -286,7 +335,7 @@ absl::StatusOr<std::unique_ptr<Tracker>> Tracker::Start(
                                            std::move(reader), std::move(ended));
   VT_RETURN_IF_ERROR(StartThread(session));
   return std::make_unique<ListeningTracker>(std::move(session),
-                                            std::move(writer), level);
+                                            std::move(writer), tier, signature);
 }
 
 }  // namespace vt::track

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -17,19 +18,26 @@
 #include "daemon/base/unique_fd.h"
 #include "daemon/exec/spawn.h"
 #include "daemon/track/access_set.h"
+#include "daemon/track/nested_changes.h"
 
 namespace vt::track {
 
 // How well this machine can track; decided once, by trying it.
 struct Tier {
-  // 1: all. 2: no synchronous wake-up (kernel before 6.6). 3: no
-  // WAIT_KILLABLE_RECV (before 5.19). 4: no tracking.
+  // 1: all. 2: no synchronous wake-up (kernel before 6.6). 3: a descriptor
+  // cannot be given together with the answer (before 5.14). 4: no tracking.
   int level = 4;
-  std::string reason;  // why not 1
+  std::string reason;  // why not 1, or why nothing can be signed
+  // Calls can be signed, and processes given the arena: the accelerator works.
+  bool can_sign = false;
+  // SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (5.19): a signal does not interrupt
+  // a call that was heard.
+  bool wait_killable = false;
 };
 
-// Spawns a child that does one notified open and reads its path. Blocking,
-// about 5 ms. `forced` (VT_TRACK_TIER, 0: none) can only lower the answer.
+// Spawns a child that makes a notified open, a signed one, and asks for the
+// arena; reads its path. Blocking, about 5 ms. `forced` (VT_TRACK_TIER, 0:
+// none) can only lower the answer.
 Tier SelfTest(int forced);
 
 struct TrackerOptions {
@@ -43,15 +51,31 @@ struct TrackerOptions {
   // Only mutations and pre-states below this root matter for outputs; accesses
   // outside are reported as observed all the same.
   std::string workspace_root;
+  // The preload library, absolute; empty: every call is notified. Whoever
+  // spawns puts it into LD_PRELOAD (preload_env.h).
+  std::string preload;
+  // How much shared memory it may have, in chunks (arena_layout.h); 0: all
+  // there can be.
+  uint32_t arena_chunks = 0;
+  // What a signed call of this action is known by; 0: Start draws one.
+  uint64_t signature = 0;
+  // The clock that stamps files, just before the action starts
+  // (fingerprint::FileClockNow), in ns. 0: not known.
+  int64_t file_clock_ns = 0;
   // Unix sockets (path globs) that do not make the action "used a service".
   std::vector<std::string> allowed_services;
   // Our own sockets, and directories of them: what is said there we know. The
   // socket of another vtaskd is a service like any other.
   std::vector<std::string> own_services;
+  // The daemon's own socket, one of own_services; see
+  // AccessSet::daemon_callers.
+  std::string daemon_socket;
   // Gives a duplicate of the listener to the keeper and waits until it has it;
   // called on the tracer thread before the first notification is answered.
   // Returns what takes it back at the end. May be null.
   std::function<std::function<void()>(int listener_fd)> entrust_listener;
+  // Of the action that this one runs inside of; empty: none.
+  ChangeSink enclosing;
 };
 
 // Thread-safe. The tracer thread lives until the last traced process is gone,
@@ -67,6 +91,9 @@ class Tracker {
   // exec::Spawn, then SpawnReturned.
   virtual void Prepare(exec::SpawnOptions* options) = 0;
   virtual void SpawnReturned(bool ok) = 0;
+
+  // Where actions that run inside of this one tell what they change.
+  virtual ChangeSink SinkForNested() = 0;
 
   // After the main process was reaped: waits until the last traced process is
   // gone, at most `idle` without a notification or `total` in all, then seals

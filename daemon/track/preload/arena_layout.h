@@ -11,7 +11,14 @@
 //
 // Who may write what: the daemon writes the header but `next_chunk`; traced
 // processes raise `next_chunk`, set kFlagLost, and write chunks. Nothing in it
-// is believed by the daemon without a check of its bounds.
+// is believed by the daemon without a check of its bounds; what is odd makes
+// the action not stored.
+//
+// A wrapper loads `epoch` first and `flags` after it (both acquire), and signs
+// only if no bit of kFlagsPlain is set. Before a change of something that was
+// there before, the daemon sets kFlagHold first and raises `epoch` after it. So
+// a record with the new epoch is of a call made when the change was over, and
+// one with an older epoch of a call made before, or at the same time.
 
 #pragma once
 
@@ -68,7 +75,10 @@ enum class RecordKind : uint8_t {
 inline constexpr uint8_t kLastRecordKind = 11;
 
 // 8-aligned. The writer reserves by adding to ChunkHeader::used, then stores
-// `size` first, the rest, and `state` = 1 (release) last.
+// `size` first (a release fence behind it), the rest, and `state` = 1 (release)
+// last. The daemon reads a chunk in order and waits at one that is not
+// complete. Not recorded: the empty name, and what fails with EFAULT or
+// ENAMETOOLONG.
 struct Record {
   uint32_t size;  // of all of it, a multiple of 8; 0: not begun
   uint8_t kind;
@@ -79,7 +89,7 @@ struct Record {
   uint32_t base;
   int32_t result;  // 0, or -errno of the call
   uint32_t epoch;  // ArenaHeader::epoch, read before the call
-  // path_size bytes, as given, without a NUL; padded.
+  // path_size bytes (1 to 4095), as given, without a NUL; padded.
 };
 
 static_assert(sizeof(ArenaHeader) <= kHeaderSize);
@@ -88,8 +98,9 @@ static_assert(sizeof(ChunkHeader) == 16 && sizeof(Record) == 20);
 // The call by which the library asks for the arena: openat(kHelloDirectory,
 // <any name>, kHelloFlags, 0, kHelloWord, kArenaVersion). Notified, as every
 // unsigned openat. The daemon answers it with a descriptor of the arena
-// (CLOEXEC; SECCOMP_IOCTL_NOTIF_ADDFD with SEND) or with -EPERM: do not ask
-// again. Untraced it fails with EBADF, as no descriptor is that negative.
+// (CLOEXEC; SECCOMP_IOCTL_NOTIF_ADDFD with SEND), with -EPERM: do not ask
+// again, or with another error: not now. One hello a chunk. Untraced it fails
+// with EBADF, as no descriptor is that negative.
 inline constexpr int kHelloDirectory = -0x56540001;
 inline constexpr uint64_t kHelloWord = 0x6f6c6c6568747600;
 inline constexpr int kHelloFlags = 0;

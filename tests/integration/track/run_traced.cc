@@ -2,6 +2,9 @@
 
 #include "tests/integration/track/run_traced.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include <cerrno>
@@ -12,6 +15,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/status.h"
 #include "daemon/exec/spawn.h"
+#include "daemon/track/preload_env.h"
 
 namespace vt::test {
 
@@ -34,6 +38,23 @@ std::optional<base::Digest> TestDigest(const std::string& path) {
   return TestDigestOf(*content);
 }
 
+namespace {
+
+// As fingerprint::FileClockNow, without what that module needs.
+int64_t FileClock() {
+  const base::UniqueFd cookie(::memfd_create("clock", MFD_CLOEXEC));
+  const struct timespec change[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
+  struct stat status = {};
+  for (int i = 0; i < 2; ++i) {
+    ::futimens(cookie.get(), change);
+    ::fstat(cookie.get(), &status);
+  }
+  return status.st_ctim.tv_sec * int64_t{1'000'000'000} +
+         status.st_ctim.tv_nsec;
+}
+
+}  // namespace
+
 absl::StatusOr<TracedResult> RunTraced(const TracedRun& run) {
   static const track::Tier best = track::SelfTest(0);
   track::TrackerOptions options;
@@ -45,12 +66,16 @@ absl::StatusOr<TracedResult> RunTraced(const TracedRun& run) {
   options.workspace_root = run.root;
   options.own_directories = run.own_directories;
   options.allowed_services = run.allowed_services;
+  options.preload = run.preload;
+  options.arena_chunks = run.arena_chunks;
+  options.file_clock_ns = FileClock();
   VT_ASSIGN_OR_RETURN(std::unique_ptr<track::Tracker> tracker,
                       track::Tracker::Start(std::move(options)));
   exec::SpawnOptions spawn;
   spawn.program = run.argv[0];
   spawn.argv = run.argv;
   spawn.env = run.env;
+  track::AddPreload(run.preload, &spawn.env);
   spawn.cwd = run.cwd;
   spawn.stdout_fd = run.stdout_fd;
   spawn.stderr_fd = run.stderr_fd;

@@ -22,6 +22,9 @@ struct TracedRun {
   std::vector<std::string> own_directories;
   std::vector<std::string> allowed_services;
   int tier = 0;  // forced
+  // The preload library; empty: every call is notified.
+  std::string preload;
+  uint32_t arena_chunks = 0;  // TrackerOptions
   int stdout_fd = -1;
   int stderr_fd = -1;
   absl::Duration idle = absl::Milliseconds(100);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A workspace in a temporary directory, and programs run in it under the
-// Tracker.
+// Tracker. Built twice: with VT_TEST_HYBRID the preload library is loaded, and
+// reads are signed.
 
 #pragma once
 
@@ -52,6 +53,7 @@ class TracedTest : public testing::Test {
     run.own_directories = own_directories_;
     run.allowed_services = allowed_services_;
     run.tier = tier_;
+    run.preload = preload_;
     run.stderr_fd = 2;
     absl::StatusOr<TracedResult> result = RunTraced(run);
     ASSERT_TRUE(result.ok()) << result.status();
@@ -61,6 +63,10 @@ class TracedTest : public testing::Test {
   }
   // Runs the helper `ops` with these.
   void Do(std::vector<std::string> ops) {
+#ifdef VT_TEST_HYBRID
+    // So many calls, and the library asks for the arena.
+    ops.insert(ops.begin(), 8, "stat:/");
+#endif
     ops.insert(ops.begin(), VT_OPS);
     Run(std::move(ops));
     ASSERT_EQ(status_, 0);
@@ -101,6 +107,11 @@ class TracedTest : public testing::Test {
   std::vector<std::string> own_directories_;
   std::vector<std::string> allowed_services_;
   int tier_ = 0;
+#ifdef VT_TEST_HYBRID
+  std::string preload_ = VT_TEST_HYBRID;
+#else
+  std::string preload_;
+#endif
   track::AccessSet set_;
   int status_ = -1;
   pid_t pid_ = 0;

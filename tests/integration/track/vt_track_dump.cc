@@ -1,20 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// vt_track_dump [--root DIR] [--raw0] [--tier N] PROGRAM ARG...: runs a program
-// under the tracker, prints its AccessSet on stderr (or to --out FILE).
-// --raw0: what was seen of it and the path, NUL after each. The start of
-// `vt trace`.
+// vt_track_dump OPTION... PROGRAM ARG...: runs a program under the tracker,
+// prints its AccessSet on stderr (or to --out FILE) and ends as the program
+// did. The options: see the usage text.
+// --raw0: for the matrix (matrix/run.py): records of four fields, each ended
+// by a NUL, because paths may hold any other byte.
 
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 
+#include "daemon/track/not_stored.h"
 #include "daemon/track/syscall_rules.h"
 #include "tests/integration/track/run_traced.h"
 
@@ -25,6 +30,11 @@ namespace {
 
 std::string Describe(const track::Access& access) {
   std::string text;
+  auto add = [&text](bool is, absl::string_view word) {
+    if (is) {
+      absl::StrAppend(&text, text.empty() ? "" : " ", word);
+    }
+  };
   const struct {
     uint32_t bit;
     const char* name;
@@ -33,36 +43,75 @@ std::string Describe(const track::Access& access) {
                {track::kListing, "listing"},   {track::kExecuted, "executed"},
                {track::kLinkMetadata, "lstat"}};
   for (const auto& kind : kinds) {
-    if ((access.observed & kind.bit) != 0) {
-      absl::StrAppend(&text, text.empty() ? "" : ",", kind.name);
-    }
+    add((access.observed & kind.bit) != 0, kind.name);
   }
-  absl::StrAppend(&text, access.missing ? " MISSING" : "");
+  add(access.missing, "missing");
   if (access.mutated) {
     const char* const states[] = {"?",         "missing", "file",
                                   "directory", "symlink", "other"};
-    absl::StrAppend(&text, " mutated(was ",
-                    states[static_cast<int>(access.pre_state)],
-                    access.pre_digest ? ", digest)" : ")");
+    add(true, "mutated");
+    add(true, absl::StrCat("was-", states[static_cast<int>(access.pre_state)]));
+    add(access.pre_digest.has_value(), "digest");
   }
-  absl::StrAppend(&text, access.is_output ? " OUTPUT" : "",
-                  access.is_deletion ? " DELETED" : "");
+  add(access.is_output, "output");
+  add(access.is_deletion, "deleted");
   return text;
 }
 
-void Print(const test::TracedResult& result, bool raw, std::FILE* out) {
-  for (const track::Access& access : result.set.accesses) {
-    if (raw) {
-      const std::string flags = Describe(access);
-      std::fwrite(flags.c_str(), 1, flags.size() + 1, out);
-      std::fwrite(access.path.c_str(), 1, access.path.size() + 1, out);
-    } else {
-      std::fprintf(out, "%s  [%s]\n", absl::CEscape(access.path).c_str(),
-                   Describe(access).c_str());
-    }
+const char* ReasonName(int reason) {
+  switch (reason) {
+    case track::kTrackingIncomplete:
+      return "incomplete";
+    case track::kInputChanged:
+      return "input changed";
+    case track::kUsedService:
+      return "service";
+    case track::kPrivilegedProgram:
+      return "privileged";
+    case track::kForeignAbi:
+      return "foreign abi";
+    case track::kUnreadableMemory:
+      return "unreadable";
+    case track::kSandboxRemapsFiles:
+      return "sandbox";
+    case track::kUnknownSystemCall:
+      return "unknown call";
+    case track::kDeviceOrLimit:
+      return "limit";
+    default:
+      return "other";
   }
-  if (raw) {
-    return;
+}
+
+void PutRecord(std::FILE* out, std::initializer_list<std::string> fields) {
+  for (const std::string& field : fields) {
+    std::fwrite(field.c_str(), 1, field.size() + 1, out);
+  }
+}
+
+void PrintRaw(const test::TracedResult& result, std::FILE* out) {
+  for (const track::Access& access : result.set.accesses) {
+    PutRecord(out, {"access", access.path, Describe(access), ""});
+  }
+  for (const track::Flaw& flaw : result.set.flaws) {
+    PutRecord(out, {"flaw", ReasonName(flaw.reason), flaw.text, flaw.path});
+  }
+  for (const int pid : result.set.listeners) {
+    PutRecord(out, {"listener", absl::StrCat(pid), "", ""});
+  }
+  uint64_t notifications = 0;
+  for (const auto& [number, count] : result.set.notifications) {
+    notifications += count;
+  }
+  PutRecord(out, {"end", absl::StrCat(result.status),
+                  result.set.has_stragglers ? "stragglers" : "",
+                  absl::StrCat(notifications, " ", result.set.signed_records)});
+}
+
+void Print(const test::TracedResult& result, std::FILE* out) {
+  for (const track::Access& access : result.set.accesses) {
+    std::fprintf(out, "%s  [%s]\n", absl::CEscape(access.path).c_str(),
+                 Describe(access).c_str());
   }
   for (const track::Flaw& flaw : result.set.flaws) {
     std::fprintf(out, "FLAW %d: %s (%s)\n", flaw.reason, flaw.text.c_str(),
@@ -82,6 +131,15 @@ void Print(const test::TracedResult& result, bool raw, std::FILE* out) {
     std::fprintf(out, "%8llu %s\n", static_cast<unsigned long long>(count),
                  name == nullptr ? "?" : name);
   }
+  std::fprintf(
+      out,
+      "tier %d, %llu records, %llu attached, %llu refused, "
+      "resolved in %lld us\n",
+      result.set.tier,
+      static_cast<unsigned long long>(result.set.signed_records),
+      static_cast<unsigned long long>(result.set.attachments),
+      static_cast<unsigned long long>(result.set.refused_attachments),
+      static_cast<long long>(absl::ToInt64Microseconds(result.set.resolving)));
   std::fprintf(out, "status %d, %zu paths\n", result.status,
                result.set.accesses.size());
 }
@@ -92,6 +150,7 @@ int Main(int argc, char** argv) {
   run.cwd = run.root = ::getcwd(cwd, sizeof cwd) == nullptr ? "/" : cwd;
   bool raw = false;
   std::string out_path;
+  std::vector<std::string> env;
   int i = 1;
   for (; i < argc && argv[i][0] == '-'; ++i) {
     const std::string option = argv[i];
@@ -101,6 +160,14 @@ int Main(int argc, char** argv) {
       run.root = argv[++i];
     } else if (option == "--out" && i + 1 < argc) {
       out_path = argv[++i];
+    } else if (option == "--arena-chunks" && i + 1 < argc) {
+      run.arena_chunks = static_cast<uint32_t>(std::atoi(argv[++i]));
+    } else if (option == "--env" && i + 1 < argc) {
+      env.emplace_back(argv[++i]);
+    } else if (option == "--allow" && i + 1 < argc) {
+      run.allowed_services.emplace_back(argv[++i]);
+    } else if (option == "--preload" && i + 1 < argc) {
+      run.preload = argv[++i];
     } else if (option == "--tier" && i + 1 < argc) {
       run.tier = std::atoi(argv[++i]);
     } else {
@@ -109,15 +176,18 @@ int Main(int argc, char** argv) {
     }
   }
   if (i == argc || argv[i][0] != '/') {
-    std::fprintf(stderr,
-                 "usage: vt_track_dump [--root DIR] [--raw0] [--out "
-                 "FILE] [--tier N] /PROGRAM ARG...\n");
+    std::fprintf(
+        stderr,
+        "usage: vt_track_dump [--root DIR] [--raw0] [--out FILE] "
+        "[--tier N] [--preload LIBRARY] [--arena-chunks N] [--allow SERVICE] "
+        "[--env NAME=VALUE]... /PROGRAM ARG...\n");
     return 2;
   }
   run.argv.assign(argv + i, argv + argc);
   for (char** entry = environ; *entry != nullptr; ++entry) {
     run.env.emplace_back(*entry);
   }
+  run.env.insert(run.env.end(), env.begin(), env.end());
   run.stdout_fd = 1;
   run.stderr_fd = 2;
   absl::StatusOr<test::TracedResult> result = test::RunTraced(run);
@@ -131,7 +201,12 @@ int Main(int argc, char** argv) {
     std::perror(out_path.c_str());
     return 1;
   }
-  Print(*result, raw, out);
+  if (raw) {
+    PrintRaw(*result, out);
+  } else {
+    Print(*result, out);
+  }
+  std::fclose(out);
   return result->status;
 }
 

@@ -8,7 +8,9 @@
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -35,6 +37,7 @@ constexpr uint32_t kNotify = SECCOMP_RET_USER_NOTIF;
 uint32_t Interpret(const std::vector<sock_filter>& code,
                    const seccomp_data& data) {
   uint32_t a = 0;
+  uint32_t x = 0;
   for (size_t pc = 0; pc < code.size(); ++pc) {
     const sock_filter& op = code[pc];
     bool jump = false;
@@ -46,6 +49,12 @@ uint32_t Interpret(const std::vector<sock_filter>& code,
       case BPF_ALU | BPF_AND | BPF_K:
         a &= op.k;
         continue;
+      case BPF_ALU | BPF_XOR | BPF_K:
+        a ^= op.k;
+        continue;
+      case BPF_MISC | BPF_TAX:
+        x = a;
+        continue;
       case BPF_RET | BPF_K:
         return op.k;
       case BPF_JMP | BPF_JA:
@@ -53,6 +62,9 @@ uint32_t Interpret(const std::vector<sock_filter>& code,
         continue;
       case BPF_JMP | BPF_JEQ | BPF_K:
         jump = a == op.k;
+        break;
+      case BPF_JMP | BPF_JEQ | BPF_X:
+        jump = a == x;
         break;
       case BPF_JMP | BPF_JGE | BPF_K:
         jump = a >= op.k;
@@ -83,7 +95,18 @@ class FilterTest : public testing::Test {
     return Interpret(code_, data);
   }
 
-  const std::vector<sock_filter> code_ = BuildFilter();
+  // The same filter of an action whose calls cannot be signed.
+  uint32_t AskUnsigned(int number, const std::vector<uint64_t>& args) {
+    const std::vector<sock_filter> code = BuildFilter(std::nullopt);
+    seccomp_data data = {};
+    data.nr = number;
+    data.arch = kNativeArch;
+    std::copy(args.begin(), args.end(), data.args);
+    return Interpret(code, data);
+  }
+
+  static constexpr uint64_t kSignature = 0x123456789abcdef0;
+  const std::vector<sock_filter> code_ = BuildFilter(kSignature);
 };
 
 TEST_F(FilterTest, FitsTheKernelsLimit) {
@@ -105,8 +128,9 @@ TEST_F(FilterTest, EveryNumberGetsTheVerdictOfTheTable) {
     uint32_t expected = kNotify;
     switch (verdict) {
       case Verdict::kAllow:
-      case Verdict::kNotifyIfAddressed:       // without an address
-      case Verdict::kNotifyIfMountNamespace:  // without flags
+      case Verdict::kNotifyIfAddressed:      // without an address
+      case Verdict::kNotifyIfNamesUnshared:  // without flags
+      case Verdict::kNotifyIfUnixDatagram:   // another family
         expected = kAllow;
         break;
       case Verdict::kNoSuchCall:
@@ -146,8 +170,72 @@ TEST_F(FilterTest, OnlyAddressedSendsAreNotified) {
   EXPECT_EQ(Ask(__NR_sendto, {3, 1, 1, 0, uint64_t{1} << 40, 2}), kNotify);
 }
 
-TEST_F(FilterTest, UnsharingTheMountNamespaceIsNotified) {
+TEST_F(FilterTest, SignedReadsPassAndNothingElseDoes) {
+  int signable = 0;
+  for (int number = 0; number < 600; ++number) {
+    const auto rule =
+        std::find_if(SyscallRules().begin(), SyscallRules().end(),
+                     [&](const SyscallRule& r) { return r.number == number; });
+    const bool may_sign =
+        rule != SyscallRules().end() && rule->path_argument >= 0;
+    signable += may_sign;
+    for (size_t path = 0; path < 5; ++path) {
+      std::vector<uint64_t> args(6, 0x7fff00002000 + 0x10000 * path);
+      args[path] = 0x7fff12345678;
+      args[5] = kSignature ^ args[path];
+      const bool passes =
+          may_sign && rule->path_argument == static_cast<int>(path);
+      std::vector<uint64_t> without = args;
+      without[5] = 0;
+      EXPECT_EQ(Ask(number, args), passes ? kAllow : Ask(number, without))
+          << number << " argument " << path;
+      if (may_sign) {
+        EXPECT_EQ(Ask(number, without), kNotify) << number;
+      }
+    }
+  }
+#if defined(__x86_64__)
+  EXPECT_EQ(signable, 11);
+#else
+  EXPECT_EQ(signable, 6);
+#endif
+}
+
+TEST_F(FilterTest, EveryBitOfASignatureCounts) {
+  const uint64_t path = 0x7ffe00c0ffee;
+  EXPECT_EQ(Ask(__NR_openat, {1, path, 0, 0, 0, kSignature ^ path}), kAllow);
+  EXPECT_EQ(Ask(__NR_openat, {1, 0, 0, 0, 0, kSignature}), kAllow);
+  for (int bit = 0; bit < 64; ++bit) {
+    const uint64_t flip = uint64_t{1} << bit;
+    EXPECT_EQ(Ask(__NR_openat, {1, path, 0, 0, 0, kSignature ^ path ^ flip}),
+              kNotify);
+    EXPECT_EQ(Ask(__NR_openat, {1, path ^ flip, 0, 0, 0, kSignature ^ path}),
+              kNotify);
+  }
+}
+
+TEST_F(FilterTest, WithoutASignatureNothingIsSigned) {
+  EXPECT_EQ(AskUnsigned(__NR_openat, {1, 7, 0, 0, 0, 7}), kNotify);
+  EXPECT_EQ(AskUnsigned(__NR_openat, {1, 7, 0, 0, 0, kSignature ^ 7}), kNotify);
+  EXPECT_EQ(AskUnsigned(__NR_newfstatat, {3, 0, 0, 0x1000, 0, 0}), kAllow);
+}
+
+TEST_F(FilterTest, OnlyUnixDatagramSocketsAreNotified) {
+  for (const int extra : std::vector<int>{0, SOCK_CLOEXEC, SOCK_NONBLOCK}) {
+    const auto type = [&](int t) { return static_cast<uint64_t>(t | extra); };
+    EXPECT_EQ(Ask(__NR_socket, {AF_UNIX, type(SOCK_DGRAM)}), kNotify);
+    EXPECT_EQ(Ask(__NR_socket, {AF_UNIX, type(SOCK_RAW)}), kNotify);
+    EXPECT_EQ(Ask(__NR_socket, {AF_UNIX, type(SOCK_STREAM)}), kAllow);
+    EXPECT_EQ(Ask(__NR_socket, {AF_UNIX, type(SOCK_SEQPACKET)}), kAllow);
+    EXPECT_EQ(Ask(__NR_socket, {AF_INET, type(SOCK_DGRAM)}), kAllow);
+  }
+}
+
+TEST_F(FilterTest, UnsharingWhatNamesMeanIsNotified) {
   EXPECT_EQ(Ask(__NR_unshare, {CLONE_FILES}), kAllow);
+  EXPECT_EQ(Ask(__NR_unshare, {CLONE_NEWNET | CLONE_NEWPID}), kAllow);
+  EXPECT_EQ(Ask(__NR_unshare, {CLONE_FS}), kNotify);
+  EXPECT_EQ(Ask(__NR_unshare, {CLONE_NEWUSER}), kNotify);
   EXPECT_EQ(Ask(__NR_unshare, {CLONE_NEWNS | CLONE_NEWUSER}), kNotify);
 }
 
