@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -45,6 +46,7 @@ absl::Status InvalidValue(absl::string_view value, absl::string_view flag,
 }
 
 absl::Status ApplyLog(absl::string_view value, RunFlags* flags) {
+  flags->log_given = true;
   if (value == "interleaved") {
     flags->log = LogMode::kInterleaved;
   } else if (value == "labeled") {
@@ -77,6 +79,15 @@ absl::Status ApplyLimit(absl::string_view value, RunFlags* flags) {
         "percentage of the processors such as 50%");
   }
   flags->concurrency_limit = std::string(value);
+  return Ok();
+}
+
+absl::Status ApplyFailFast(absl::string_view value, RunFlags* flags) {
+  if (value != "yes" && value != "no") {
+    return InvalidValue(value, "--fail-fast <YES_OR_NO>",
+                        "\n  [possible values: yes, no]");
+  }
+  flags->fail_fast = value == "yes";
   return Ok();
 }
 
@@ -130,6 +141,17 @@ const Flag kRunFlags[] = {
      "Run at most so many tasks at once: a number, or as\n"
      "50% of the processors [default: 4]\n[env: VT_RUN_CONCURRENCY_LIMIT]",
      ApplyLimit},
+    {0, "fail-fast", "YES_OR_NO", kPlan,
+     "Whether a failure ends the whole run, or only what\n"
+     "depends on it [default: yes]",
+     ApplyFailFast},
+    {0, "continue", "", kPlan,
+     "After a failure, go on with what does not depend\n"
+     "on it; the same as --fail-fast=no",
+     [](absl::string_view, RunFlags* flags) {
+       flags->fail_fast = false;
+       return Ok();
+     }},
     {0, "cache", "", kCache, "Cache scripts and tasks in this run",
      [](absl::string_view, RunFlags* flags) {
        return ApplyCache(true, flags);
@@ -138,6 +160,8 @@ const Flag kRunFlags[] = {
      [](absl::string_view, RunFlags* flags) {
        return ApplyCache(false, flags);
      }},
+    {0, "force", "", kCache, "Run what is cached, too, and store it anew",
+     VT_SWITCH(force)},
     {'v', "verbose", "", kOutput,
      "Show a detailed summary; -vv also what is unchanged",
      [](absl::string_view, RunFlags* flags) {
@@ -211,6 +235,7 @@ Filter forms (-F, separated by blanks or repeated):
   name{dir}                 by both
   name..., name^...         with dependencies; only its dependencies
   ...name, ...^name         with dependents; only its dependents
+  [ref], name[ref]          changed since a git reference, or new
   !name                     without it
 
 Examples:
@@ -218,7 +243,8 @@ Examples:
       usage, " build                  run `build` here\n  ", usage,
       " -r build               run it everywhere, dependencies first\n  ",
       usage, " -F 'app...' build      run it in app and what app needs\n  ",
-      usage, " app#test -- --watch    pass arguments to the task\n");
+      usage, " -F '...[main]' test    what has changed, and what uses it\n  ",
+      usage, " app#test --watch       pass arguments to the task\n");
 }
 
 std::string MainHelp() {
@@ -229,7 +255,12 @@ never wrong.
 
 Commands:
   run                       Run a task (`vtr` is short for `vt run`)
+  trace                     Run any command and show what it read and wrote
   cache clean               Remove the results of this workspace
+  migrate                   Write vite-task.json from the files of Turborepo, Nx
+                            or Wireit
+  completion <bash|zsh|fish>
+                            Print the completion script of a shell
   daemon <start|status|stop>
                             Control the daemon; it is started when needed
   help                      Show this help
@@ -471,7 +502,43 @@ absl::StatusOr<Command> ParseCache(const std::vector<std::string>& args) {
   return CacheClean{};
 }
 
+// What stands behind the name of the program in `vt run …` and `vtr …`; nullopt
+// if `words` are neither.
+std::optional<std::vector<std::string>> RunArguments(
+    const std::vector<std::string>& words) {
+  const bool is_short = words[0] == "vtr" || words[0] == "vpr";
+  const bool is_long = (words[0] == "vt" || words[0] == "vp") &&
+                       words.size() > 1 && words[1] == "run";
+  if (!is_short && !is_long) {
+    return std::nullopt;
+  }
+  return std::vector<std::string>(words.begin() + (is_short ? 1 : 2),
+                                  words.end());
+}
+
 }  // namespace
+
+absl::StatusOr<std::optional<RunFlags>> ParseNestedRun(
+    const std::vector<std::string>& words) {
+  const std::optional<std::vector<std::string>> args = RunArguments(words);
+  if (!args.has_value()) {
+    return std::nullopt;
+  }
+  RunFlags flags;
+  VT_ASSIGN_OR_RETURN(const bool help, RunParser(*args).Parse(&flags));
+  if (help || !flags.task.has_value() || flags.dry_run || flags.json ||
+      flags.last_details) {
+    return std::nullopt;
+  }
+  return flags;
+}
+
+bool IsNestedRunner(const std::vector<std::string>& words) {
+  const absl::string_view program = base::Basename(words[0]);
+  return program == "vpr" || program == "vtr" ||
+         ((program == "vp" || program == "vt") && words.size() > 1 &&
+          (words[1] == "run" || words[1] == "cache"));
+}
 
 absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argv) {
   const absl::string_view program =
@@ -492,9 +559,35 @@ absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argv) {
   if (command == "cache") {
     return ParseCache(args);
   }
+  if (command == "trace") {
+    absl::StatusOr<std::optional<TraceFlags>> flags = ParseTrace(args);
+    if (!flags.ok()) {
+      return UsageError(flags.status().message(), kTraceUsage);
+    }
+    if (!flags->has_value()) {
+      return PrintText{TraceHelp(), 0};
+    }
+    return **std::move(flags);
+  }
+  if (command == "migrate") {
+    absl::StatusOr<std::optional<MigrateFlags>> flags = ParseMigrate(args);
+    if (!flags.ok()) {
+      return UsageError(flags.status().message(), kMigrateUsage);
+    }
+    if (!flags->has_value()) {
+      return PrintText{MigrateHelp(), 0};
+    }
+    return **std::move(flags);
+  }
   if (command == "-h" || command == "--help" || command == "help") {
     if (command == "help" && !args.empty() && args[0] == "run") {
       return PrintText{RunHelp("vt run"), 0};
+    }
+    if (command == "help" && !args.empty() && args[0] == "trace") {
+      return PrintText{TraceHelp(), 0};
+    }
+    if (command == "help" && !args.empty() && args[0] == "migrate") {
+      return PrintText{MigrateHelp(), 0};
     }
     return PrintText{MainHelp(), 0};
   }
@@ -506,9 +599,18 @@ absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argv) {
           absl::StartsWith(command, "-") ? "unexpected argument `"
                                          : "Command '",
           command, absl::StartsWith(command, "-") ? "`" : "' not found",
-          workspace::DidYouMean(command, {"run", "cache", "daemon", "help",
-                                          "--help", "--version"})),
+          workspace::DidYouMean(
+              command, {"run", "trace", "cache", "migrate", "completion",
+                        "daemon", "help", "--help", "--version"})),
       "vt <COMMAND>");
+}
+
+std::vector<FlagInfo> RunFlagInfos() {
+  std::vector<FlagInfo> infos;
+  for (const Flag& flag : kRunFlags) {
+    infos.push_back({flag.short_name, flag.name, flag.value, flag.help});
+  }
+  return infos;
 }
 
 }  // namespace vt::plan

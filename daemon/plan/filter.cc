@@ -2,6 +2,7 @@
 
 #include "daemon/plan/filter.h"
 
+#include <iterator>
 #include <optional>
 #include <set>
 #include <string>
@@ -16,10 +17,23 @@
 #include "daemon/base/glob.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
+#include "daemon/plan/git_changes.h"
 #include "daemon/workspace/config.h"
 
 namespace vt::plan {
 namespace {
+
+// A `,` that is not inside of braces.
+bool HasOuterComma(absl::string_view text) {
+  int depth = 0;
+  for (const char c : text) {
+    depth += c == '{' ? 1 : c == '}' ? -1 : 0;
+    if (c == ',' && depth == 0) {
+      return true;
+    }
+  }
+  return false;
+}
 
 absl::Status Invalid(absl::string_view token, absl::string_view why) {
   return absl::InvalidArgumentError(
@@ -130,6 +144,30 @@ absl::StatusOr<std::set<int>> MatchDirectory(
   return out;
 }
 
+// A file belongs to the innermost package around it, as in pnpm.
+absl::StatusOr<std::set<int>> MatchChanged(
+    const workspace::Workspace& workspace, const Filter& filter,
+    const CallerFacts& caller) {
+  const absl::StatusOr<std::vector<std::string>> files =
+      ChangedSince(filter.since, workspace.root, caller.env);
+  if (!files.ok()) {
+    return base::Annotate(files.status(),
+                          absl::StrCat("--filter ", filter.token));
+  }
+  std::set<int> out;
+  for (const std::string& file : *files) {
+    out.insert(workspace.PackageOf(
+        base::Dirname(base::JoinPath(workspace.root, file))));
+  }
+  return out;
+}
+
+void KeepCommon(const std::set<int>& other, std::set<int>* packages) {
+  for (auto at = packages->begin(); at != packages->end();) {
+    at = other.count(*at) > 0 ? std::next(at) : packages->erase(at);
+  }
+}
+
 }  // namespace
 
 std::vector<int> PackagesByName(const workspace::Workspace& workspace,
@@ -178,6 +216,17 @@ absl::StatusOr<Filter> ParseFilter(absl::string_view token) {
     filter.directory = std::string(rest);
     return filter;
   }
+  if (rest.back() == ']') {
+    const size_t bracket = rest.rfind('[');
+    if (bracket != absl::string_view::npos) {
+      filter.since =
+          std::string(rest.substr(bracket + 1, rest.size() - bracket - 2));
+      rest = rest.substr(0, bracket);
+      if (filter.since.empty()) {
+        return Invalid(token, "Empty git reference in `[]`");
+      }
+    }
+  }
   const size_t brace = rest.find('{');
   if (brace != absl::string_view::npos && rest.back() == '}') {
     filter.by_directory = true;
@@ -187,6 +236,11 @@ absl::StatusOr<Filter> ParseFilter(absl::string_view token) {
     if (filter.directory.empty()) {
       return Invalid(token, "Empty filter selector");
     }
+    if (HasOuterComma(filter.directory)) {
+      return Invalid(token,
+                     "failed to parse glob expression: braces hold one "
+                     "directory; to choose several packages repeat -F");
+    }
   }
   filter.by_name = !rest.empty();
   filter.name = std::string(rest);
@@ -195,24 +249,25 @@ absl::StatusOr<Filter> ParseFilter(absl::string_view token) {
 
 absl::StatusOr<std::set<int>> ApplyFilter(const workspace::Workspace& workspace,
                                           const Filter& filter,
-                                          const std::string& cwd) {
+                                          const CallerFacts& caller) {
   std::set<int> matched;
+  for (size_t i = 0; i < workspace.packages.size(); ++i) {
+    matched.insert(static_cast<int>(i));
+  }
   if (filter.by_name) {
-    VT_ASSIGN_OR_RETURN(matched, MatchName(workspace, filter));
+    VT_ASSIGN_OR_RETURN(const std::set<int> named,
+                        MatchName(workspace, filter));
+    KeepCommon(named, &matched);
   }
   if (filter.by_directory) {
-    VT_ASSIGN_OR_RETURN(std::set<int> there,
-                        MatchDirectory(workspace, filter, cwd));
-    if (filter.by_name) {
-      std::set<int> both;
-      for (const int package : there) {
-        if (matched.count(package) > 0) {
-          both.insert(package);
-        }
-      }
-      there = std::move(both);
-    }
-    matched = std::move(there);
+    VT_ASSIGN_OR_RETURN(const std::set<int> there,
+                        MatchDirectory(workspace, filter, caller.cwd));
+    KeepCommon(there, &matched);
+  }
+  if (!filter.since.empty()) {
+    VT_ASSIGN_OR_RETURN(const std::set<int> changed,
+                        MatchChanged(workspace, filter, caller));
+    KeepCommon(changed, &matched);
   }
   std::set<int> out = matched;
   if (filter.dependents) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One `--filter` token (R-SEL-7 to R-SEL-17): parsing and matching.
+// One `--filter` token (R-SEL-7 to R-SEL-17, X-7): parsing and matching.
 
 #pragma once
 
@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
+#include "daemon/plan/plan.h"
 #include "daemon/workspace/workspace.h"
 
 namespace vt::plan {
@@ -25,15 +26,17 @@ struct Filter {
   std::string name;
   bool by_directory = false;
   std::string directory;  // relative to the caller's directory
+  std::string since;      // `[ref]`: packages changed since then; "": any
 };
 
 // INVALID_ARGUMENT: it selects nothing by its form, or a glob does not parse.
 absl::StatusOr<Filter> ParseFilter(absl::string_view token);
 
 // What it selects (whether it excludes is the caller's business).
+// FAILED_PRECONDITION: git cannot say what has changed. Blocking with `since`.
 absl::StatusOr<std::set<int>> ApplyFilter(const workspace::Workspace& workspace,
                                           const Filter& filter,
-                                          const std::string& cwd);
+                                          const CallerFacts& caller);
 
 // Packages called `name`; if none is, those called `@any/name` (R-SEL-8).
 std::vector<int> PackagesByName(const workspace::Workspace& workspace,

@@ -3,11 +3,12 @@
 #include "daemon/plan/plan.h"
 
 #include <algorithm>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <set>
 #include <string>
 #include <thread>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -19,10 +20,12 @@
 #include "absl/strings/strip.h"
 
 #include "daemon/base/status.h"
+#include "daemon/fingerprint/sink.h"
 #include "daemon/plan/select.h"
 #include "daemon/plan/step.h"
 #include "daemon/plan/step_env.h"
 #include "daemon/plan/task_graph.h"
+#include "daemon/plan/task_list.h"
 
 namespace vt::plan {
 namespace {
@@ -99,24 +102,170 @@ PlannedTask Head(const workspace::Workspace& workspace, const TaskNode& node) {
   return task;
 }
 
-// Whether `typed` is a subsequence of `label`, ignoring case; then how long the
-// shortest part of `label` is that holds it, else nullopt.
-std::optional<size_t> SubsequenceSpan(absl::string_view typed,
-                                      absl::string_view label) {
-  const std::string word = absl::AsciiStrToLower(typed);
-  const std::string text = absl::AsciiStrToLower(label);
-  std::optional<size_t> best;
-  for (size_t start = 0; start < text.size() && !word.empty(); ++start) {
-    size_t next = 0;
-    for (size_t i = start; i < text.size() && text[start] == word[0]; ++i) {
-      if (text[i] == word[next] && ++next == word.size()) {
-        best = std::min(best.value_or(text.size()), i - start + 1);
-        break;
+// Plan::query.
+std::string QueryOf(const workspace::Workspace& workspace,
+                    const Selection& selection, const RunFlags& flags) {
+  constexpr absl::string_view kNul("\0", 1);
+  std::string text =
+      absl::StrCat(selection.task, kNul, flags.ignore_depends_on ? "1" : "0");
+  for (const int package : selection.packages) {
+    absl::StrAppend(&text, kNul,
+                    workspace.packages[static_cast<size_t>(package)].path);
+  }
+  return std::string(fingerprint::Sha256(text).AsBytes());
+}
+
+// What a nested run has from the one around it, unless it says otherwise.
+struct Inherited {
+  bool cache_scripts = false;
+  bool cache_tasks = true;
+  bool refresh = false;
+  bool fail_fast = true;
+};
+
+// Makes a plan and those nested in it. Thread-compatible.
+class Planner {
+ public:
+  explicit Planner(const workspace::Workspace& workspace)
+      : workspace_(workspace) {}
+
+  // `default_names` are DefaultNames of the caller's environment.
+  absl::StatusOr<Plan> Make(const RunFlags& flags, const CallerFacts& caller,
+                            Inherited inherited,
+                            const std::set<std::string>& default_names) {
+    VT_ASSIGN_OR_RETURN(Selection selection, Select(workspace_, flags, caller));
+    Plan plan;
+    VT_ASSIGN_OR_RETURN(plan.concurrency, Concurrency(flags, caller.env));
+    warnings_.insert(warnings_.end(), selection.warnings.begin(),
+                     selection.warnings.end());
+    plan.query = QueryOf(workspace_, selection, flags);
+    if (const TaskFrame* around = Around(caller);
+        around != nullptr && around->query == plan.query) {
+      return plan;  // R-PLAN-14: what it is expanded from
+    }
+    inherited.cache_scripts = flags.cache.value_or(inherited.cache_scripts);
+    inherited.cache_tasks = flags.cache.value_or(inherited.cache_tasks);
+    inherited.refresh = inherited.refresh || flags.force;
+    inherited.fail_fast = flags.fail_fast.value_or(inherited.fail_fast);
+    plan.fail_fast = inherited.fail_fast;
+    VT_ASSIGN_OR_RETURN(
+        std::vector<TaskNode> nodes,
+        MakeTaskGraph(workspace_, selection.packages, selection.task,
+                      {flags.ignore_depends_on, flags.parallel}));
+    if (nodes.empty() && !selection.packages.empty()) {
+      return UnknownTask(workspace_, selection, *flags.task);
+    }
+    VT_RETURN_IF_ERROR(LeaveOutEnclosing(caller, &nodes));
+    for (const TaskNode& node : nodes) {
+      VT_ASSIGN_OR_RETURN(
+          PlannedTask task,
+          MakeTask(node, flags, caller, inherited, default_names, plan.query));
+      plan.tasks.push_back(std::move(task));
+    }
+    return plan;
+  }
+
+  std::vector<std::string> TakeWarnings() { return std::move(warnings_); }
+
+ private:
+  // The task of this workspace that the run was started by, or null.
+  const TaskFrame* Around(const CallerFacts& caller) const {
+    return caller.inside.empty() || caller.inside.back().root != workspace_.root
+               ? nullptr
+               : &caller.inside.back();
+  }
+
+  bool IsTask(const TaskFrame& frame, const TaskNode& node) const {
+    return frame.root == workspace_.root && frame.task == node.task->name &&
+           frame.package_path ==
+               workspace_.packages[static_cast<size_t>(node.package)].path;
+  }
+
+  // R-PLAN-15: the task that started this run is not part of it. R-PLAN-16: any
+  // other task that is under way around it would wait for itself.
+  absl::Status LeaveOutEnclosing(const CallerFacts& caller,
+                                 std::vector<TaskNode>* nodes) const {
+    for (size_t n = 0; n < nodes->size(); ++n) {
+      const auto around = std::find_if(
+          caller.inside.begin(), caller.inside.end(),
+          [&](const TaskFrame& frame) { return IsTask(frame, (*nodes)[n]); });
+      if (around == caller.inside.end()) {
+        continue;
       }
+      if (around + 1 == caller.inside.end()) {
+        Bypass(static_cast<int>(n), nodes);
+        --n;
+        continue;
+      }
+      return absl::FailedPreconditionError(absl::StrCat(
+          "the task runs itself: ",
+          absl::StrJoin(around, caller.inside.end(), " -> ",
+                        [](std::string* out, const TaskFrame& frame) {
+                          absl::StrAppend(out, frame.label);
+                        }),
+          " -> ", around->label));
+    }
+    return absl::OkStatus();
+  }
+
+  // Removes a node; what waited for it waits for what it waited for.
+  static void Bypass(int removed, std::vector<TaskNode>* nodes) {
+    const std::set<int> before =
+        (*nodes)[static_cast<size_t>(removed)].depends_on;
+    nodes->erase(nodes->begin() + removed);
+    for (TaskNode& node : *nodes) {
+      std::set<int> renumbered;
+      if (node.depends_on.erase(removed) > 0) {
+        node.depends_on.insert(before.begin(), before.end());
+      }
+      for (const int dependency : node.depends_on) {
+        renumbered.insert(dependency - (dependency > removed ? 1 : 0));
+      }
+      node.depends_on = std::move(renumbered);
     }
   }
-  return best;
-}
+
+  absl::StatusOr<PlannedTask> MakeTask(
+      const TaskNode& node, const RunFlags& flags, const CallerFacts& caller,
+      const Inherited& inherited, const std::set<std::string>& default_names,
+      const std::string& query) {
+    PlannedTask task = Head(workspace_, node);
+    StepFacts facts{workspace_,
+                    caller.env,
+                    default_names,
+                    inherited.cache_scripts,
+                    inherited.cache_tasks,
+                    inherited.refresh,
+                    nullptr};
+    facts.plan_nested = [&](const NestedRun& run)
+        -> absl::StatusOr<std::shared_ptr<const Plan>> {
+      CallerFacts nested{run.cwd, run.env, caller.inside};
+      nested.inside.push_back(
+          {workspace_.root, task.package_path, task.name, task.label, query});
+      base::EnvMap assigned;  // the rest has been asked for
+      for (const auto& [name, value] : run.env) {
+        if (caller.env.count(name) == 0) {
+          assigned[name] = value;
+        }
+      }
+      std::set<std::string> names = DefaultNames(assigned);
+      names.insert(default_names.begin(), default_names.end());
+      VT_ASSIGN_OR_RETURN(Plan plan, Make(run.flags, nested, inherited, names));
+      if (plan.query == query) {
+        return nullptr;
+      }
+      return std::make_shared<const Plan>(std::move(plan));
+    };
+    const std::vector<std::string> none;
+    VT_ASSIGN_OR_RETURN(task.steps,
+                        MakeSteps(facts, node.package, *node.task,
+                                  node.selected ? flags.extra_args : none));
+    return task;
+  }
+
+  const workspace::Workspace& workspace_;
+  std::vector<std::string> warnings_;
+};
 
 }  // namespace
 
@@ -128,97 +277,30 @@ absl::StatusOr<Plan> MakePlan(const workspace::Workspace& workspace,
         "No task specifier provided for 'run' command");
   }
   VT_RETURN_IF_ERROR(CheckConfiguration(workspace));
-  VT_ASSIGN_OR_RETURN(Selection selection,
-                      Select(workspace, flags, caller.cwd));
-  Plan plan;
-  VT_ASSIGN_OR_RETURN(plan.concurrency, Concurrency(flags, caller.env));
-  plan.warnings = std::move(selection.warnings);
-  VT_ASSIGN_OR_RETURN(
-      const std::vector<TaskNode> nodes,
-      MakeTaskGraph(workspace, selection.packages, selection.task,
-                    {flags.ignore_depends_on, flags.parallel}));
-  if (nodes.empty() && !selection.packages.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("Task \"", *flags.task, "\" not found"));
-  }
   std::set<std::string> default_names = DefaultNames(caller.env);
   default_names.insert("PATH");  // every step has one
-  const StepFacts facts{workspace, caller, default_names,
-                        flags.cache.value_or(workspace.cache_scripts),
-                        flags.cache.value_or(workspace.cache_tasks)};
-  const std::vector<std::string> none;
-  for (const TaskNode& node : nodes) {
-    PlannedTask task = Head(workspace, node);
-    VT_ASSIGN_OR_RETURN(task.steps,
-                        MakeSteps(facts, node.package, *node.task,
-                                  node.selected ? flags.extra_args : none));
-    plan.tasks.push_back(std::move(task));
-  }
+  Planner planner(workspace);
+  VT_ASSIGN_OR_RETURN(
+      Plan plan, planner.Make(flags, caller,
+                              {workspace.cache_scripts, workspace.cache_tasks,
+                               /*refresh=*/false, /*fail_fast=*/true},
+                              default_names));
+  plan.warnings = planner.TakeWarnings();
   return plan;
 }
 
-std::vector<ListedTask> ListTasks(const workspace::Workspace& workspace,
-                                  const std::string& cwd) {
-  const int current = workspace.PackageOf(cwd);
-  std::vector<ListedTask> list;
-  for (size_t i = 0; i < workspace.packages.size(); ++i) {
-    const int package = static_cast<int>(i);
-    for (const auto& [name, task] : workspace.packages[i].tasks) {
-      list.push_back(
-          {package, name,
-           package == current ? name : workspace.Label(package, name),
-           absl::StrJoin(task.commands, " && ")});
+void ForEachStep(
+    const Plan& plan,
+    const std::function<void(const PlannedTask&, const Step&)>& visit) {
+  for (const PlannedTask& task : plan.tasks) {
+    for (const Step& step : task.steps) {
+      if (step.kind == Step::Kind::kNested) {
+        ForEachStep(*step.nested, visit);
+      } else {
+        visit(task, step);
+      }
     }
   }
-  auto key = [&workspace, current](const ListedTask& task) {
-    return std::make_tuple(
-        task.package != current,
-        absl::string_view(
-            workspace.packages[static_cast<size_t>(task.package)].name),
-        absl::string_view(task.name));
-  };
-  std::stable_sort(list.begin(), list.end(),
-                   [&key](const ListedTask& a, const ListedTask& b) {
-                     return key(a) < key(b);
-                   });
-  return list;
-}
-
-std::optional<std::string> UnknownTaskText(
-    const workspace::Workspace& workspace, const RunFlags& flags,
-    const std::string& cwd) {
-  if (!flags.task.has_value() || flags.recursive || flags.transitive ||
-      flags.workspace_root || !flags.filters.empty() || flags.parallel ||
-      flags.concurrency_limit.has_value() ||
-      absl::StrContains(*flags.task, '#')) {
-    return std::nullopt;
-  }
-  const int current = workspace.PackageOf(cwd);
-  struct Match {
-    std::tuple<bool, bool, size_t> rank;
-    std::string line;
-  };
-  std::vector<Match> matches;
-  for (const ListedTask& task : ListTasks(workspace, cwd)) {
-    const std::optional<size_t> span = SubsequenceSpan(*flags.task, task.label);
-    if (span.has_value()) {
-      matches.push_back(
-          {{task.package != current, task.label != *flags.task, *span},
-           absl::StrCat("  ", task.label, ": ", task.command)});
-    }
-  }
-  std::stable_sort(
-      matches.begin(), matches.end(),
-      [](const Match& a, const Match& b) { return a.rank < b.rank; });
-  std::string text = absl::StrCat("Task \"", *flags.task, "\" not found.");
-  if (!matches.empty()) {
-    absl::StrAppend(&text, " Did you mean:");
-  }
-  absl::StrAppend(&text, "\n");
-  for (const Match& match : matches) {
-    absl::StrAppend(&text, match.line, "\n");
-  }
-  return text;
 }
 
 }  // namespace vt::plan

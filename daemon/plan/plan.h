@@ -2,10 +2,12 @@
 //
 // Plan: what a `vt run` will do: tasks in dependency order, each a list of
 // steps (actions) resolved down to argv, directory, environment and cache
-// policy. Pure: looks at the workspace snapshot, the caller, and PATH on disk.
+// policy. Looks at the workspace snapshot, the caller, PATH on disk, and asks
+// git for what has changed if a filter wants to know.
 
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,15 +22,33 @@
 
 namespace vt::plan {
 
+// A task under way, as seen by a run that it started: from inside its command.
+struct TaskFrame {
+  std::string root;          // of its workspace
+  std::string package_path;  // "" for the root
+  std::string task;
+  std::string label;
+  // Plan::query of the plan that it is part of.
+  std::string query;
+};
+
 struct CallerFacts {
   std::string cwd;  // absolute
   base::EnvMap env;
+  // The tasks that the run was started from inside of, outermost first.
+  std::vector<TaskFrame> inside;
 };
 
-// One command: the unit of running and caching.
+struct Plan;
+
+// One command: the unit of running and caching; or a whole run in its place.
 struct Step {
-  enum class Kind { kProcess, kShell, kEcho };
+  // kNested: the command is a `vt run`, whose plan stands here (R-PLAN-12).
+  enum class Kind { kProcess, kShell, kEcho, kNested };
   Kind kind = Kind::kProcess;
+  // kNested: never null. Of the other members only `argv`, `cwd`, `hook` and
+  // those for display are set then.
+  std::shared_ptr<const Plan> nested;
   std::string program;  // absolute; "" for echo
   // The program is not there: the whole text of the error. Only for cached
   // steps, whose hit does not need it (X-27); `program` is "" then.
@@ -50,7 +70,8 @@ struct Step {
   std::string display_command;  // as written, extra arguments quoted
   std::string hook;             // "pretest" if it is part of one
 
-  bool cached = false;  // R-CACHE-2
+  bool cached = false;   // R-CACHE-2
+  bool refresh = false;  // --force: run it although there is a result
   // Why not, if not: "in task configuration", "for built-in command", "for a
   // nested run" or "its directory is outside the workspace".
   std::string cache_off_reason;
@@ -71,19 +92,34 @@ struct PlannedTask {
   std::vector<int> depends_on;  // indices into Plan::tasks
 };
 
+// The tasks of one `vt run`; those of nested ones have plans of their own, with
+// their own limit.
 struct Plan {
-  std::vector<PlannedTask> tasks;     // a valid order: dependencies first
-  int concurrency = 4;                // tasks at once; 0: unlimited
-  std::vector<std::string> warnings;  // lines for stderr
+  std::vector<PlannedTask> tasks;  // a valid order: dependencies first
+  int concurrency = 4;             // tasks at once; 0: unlimited
+  // A failure ends the other tasks of this plan, too.
+  bool fail_fast = true;
+  // What was asked for, without arguments and cache flags: packages, task and
+  // whether `dependsOn` counts. Equal for the same question (R-PLAN-14).
+  std::string query;
+  // Lines for stderr; the outermost plan has those of nested ones, too.
+  std::vector<std::string> warnings;
 };
 
 // Errors: NOT_FOUND (unknown task or package, with suggestions; exit code 1),
-// FAILED_PRECONDITION (cycle, recursion, program not found; exit code 1),
+// FAILED_PRECONDITION (cycle, recursion, program not found, errors of nested
+// runs; exit code 1),
 // INVALID_ARGUMENT (flags that exclude each other, bad values; exit code 2).
 // The message is the whole text after "error: ", causes as further lines
 // that start with "* ".
 absl::StatusOr<Plan> MakePlan(const workspace::Workspace& workspace,
                               const RunFlags& flags, const CallerFacts& caller);
+
+// Calls `visit` for every step that does something, those of nested plans in
+// place of the nested run, in plan order.
+void ForEachStep(
+    const Plan& plan,
+    const std::function<void(const PlannedTask&, const Step&)>& visit);
 
 struct ListedTask {
   int package = 0;

@@ -94,7 +94,7 @@ absl::StatusOr<Specifier> ParseSpecifier(const workspace::Workspace& workspace,
 }
 
 absl::Status SelectByFilters(const workspace::Workspace& workspace,
-                             const RunFlags& flags, const std::string& cwd,
+                             const RunFlags& flags, const CallerFacts& caller,
                              Selection* out) {
   std::vector<Filter> filters;
   for (const std::string& value : flags.filters) {
@@ -116,7 +116,7 @@ absl::Status SelectByFilters(const workspace::Workspace& workspace,
   std::set<int> excluded;
   for (const Filter& filter : filters) {
     VT_ASSIGN_OR_RETURN(const std::set<int> found,
-                        ApplyFilter(workspace, filter, cwd));
+                        ApplyFilter(workspace, filter, caller));
     (filter.exclude ? excluded : out->packages)
         .insert(found.begin(), found.end());
     if (found.empty() && !filter.exclude) {
@@ -144,9 +144,9 @@ absl::Status SelectByFilters(const workspace::Workspace& workspace,
 
 absl::StatusOr<Selection> Select(const workspace::Workspace& workspace,
                                  const RunFlags& flags,
-                                 const std::string& cwd) {
+                                 const CallerFacts& caller) {
   Selection out;
-  const int current = workspace.PackageOf(cwd);
+  const int current = workspace.PackageOf(caller.cwd);
   const bool many = flags.recursive || !flags.filters.empty();
   absl::StatusOr<Specifier> specifier =
       ParseSpecifier(workspace, *flags.task, current);
@@ -164,7 +164,7 @@ absl::StatusOr<Selection> Select(const workspace::Workspace& workspace,
   VT_RETURN_IF_ERROR(specifier.status());
   out.task = specifier->task;
   if (!flags.filters.empty()) {
-    VT_RETURN_IF_ERROR(SelectByFilters(workspace, flags, cwd, &out));
+    VT_RETURN_IF_ERROR(SelectByFilters(workspace, flags, caller, &out));
     return out;
   }
   if (flags.recursive) {

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 
 #include "daemon/plan/command_line.h"
+#include "daemon/plan/plan.h"
 #include "daemon/workspace/workspace.h"
 
 namespace vt::plan {
@@ -25,8 +26,10 @@ struct Selection {
 
 // NOT_FOUND: unknown or ambiguous package, or an unmatched filter with
 // --fail-if-no-match. INVALID_ARGUMENT: flags that exclude each other, filter
-// syntax. `flags.task` is set; `cwd` is absolute.
+// syntax. FAILED_PRECONDITION: git cannot say what has changed. `flags.task` is
+// set. Blocking if a filter asks git.
 absl::StatusOr<Selection> Select(const workspace::Workspace& workspace,
-                                 const RunFlags& flags, const std::string& cwd);
+                                 const RunFlags& flags,
+                                 const CallerFacts& caller);
 
 }  // namespace vt::plan

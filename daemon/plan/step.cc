@@ -2,7 +2,6 @@
 
 #include "daemon/plan/step.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,10 +17,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
+#include "daemon/plan/find_program.h"
 #include "daemon/plan/shell_words.h"
 #include "daemon/plan/step_env.h"
 
@@ -31,44 +30,20 @@ namespace {
 constexpr char kShell[] = "/bin/sh";
 constexpr char kPlatform[] = "linux-x86_64";
 
-bool IsProgram(const std::string& path) {
-  struct stat status = {};
-  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
-         ::access(path.c_str(), X_OK) == 0;
-}
-
-// Absolute path of `name` as execvp would find it, "" if there is none. A name
-// with a slash, and relative PATH entries, are relative to `cwd`.
-std::string FindProgram(const std::string& name, const std::string& path,
-                        const std::string& cwd) {
-  if (name.empty()) {
-    return "";
-  }
-  if (absl::StrContains(name, '/')) {
-    const std::string program = base::NormalizePath(base::JoinPath(cwd, name));
-    return IsProgram(program) ? program : "";
-  }
-  for (const absl::string_view entry : absl::StrSplit(path, ':')) {
-    // An empty entry is the current directory (execvp(3)).
-    const std::string program = base::NormalizePath(
-        base::JoinPath(base::JoinPath(cwd, entry.empty() ? "." : entry), name));
-    if (IsProgram(program)) {
-      return program;
+// Whether `directory` belongs to `package` of this workspace, and not to one
+// that lies inside of it without being a member (R-WS-2).
+bool IsOfPackage(const std::string& directory,
+                 const workspace::Package& package) {
+  for (std::string at = directory; at != package.directory;
+       at = std::string(base::Dirname(at))) {
+    if (at.empty() || at == "/" ||
+        ::access(base::JoinPath(at, "package.json").c_str(), F_OK) == 0 ||
+        ::access(base::JoinPath(at, "pnpm-workspace.yaml").c_str(), F_OK) ==
+            0) {
+      return false;
     }
   }
-  return "";
-}
-
-// R-PLAN-12: `vp run …`, `vp cache …`, `vpr …` and our own names of them. Never
-// cached as a process: it needs the whole environment, and its steps have
-// results of their own.
-bool IsNestedRunner(const std::vector<std::string>& words) {
-  const absl::string_view program = base::Basename(words[0]);
-  if (program == "vpr" || program == "vtr") {
-    return true;
-  }
-  return (program == "vp" || program == "vt") && words.size() > 1 &&
-         (words[1] == "run" || words[1] == "cache");
+  return true;
 }
 
 void FillFiles(
@@ -101,7 +76,7 @@ class StepMaker {
         owner_(std::move(owner)),
         hook_(std::move(hook)),
         cwd_(task.cwd),
-        env_(facts.caller.env) {
+        env_(facts.env) {
     const auto path = env_.find("PATH");
     env_["PATH"] = StepPath(package_.directory, root_,
                             path == env_.end() ? "" : path->second);
@@ -142,6 +117,10 @@ class StepMaker {
       }
       if (simple.words[0] == "cd") {
         VT_RETURN_IF_ERROR(ChangeDirectory(simple));
+        continue;
+      }
+      VT_ASSIGN_OR_RETURN(const bool is_nested, Nested(simple, out));
+      if (is_nested) {
         continue;
       }
       VT_ASSIGN_OR_RETURN(Step step, simple.words[0] == "echo"
@@ -201,6 +180,54 @@ class StepMaker {
     return rest.empty() ? up : absl::StrCat(up, "/", rest);
   }
 
+  base::EnvMap EnvOf(const SimpleCommand& command) const {
+    base::EnvMap env = env_;
+    for (const auto& [name, value] : command.assignments) {
+      env[name] = value;
+    }
+    return env;
+  }
+
+  // R-PLAN-12, 13, 17. True: `command` is a run that is planned here; false: it
+  // is to be made a step like others.
+  absl::StatusOr<bool> Nested(const SimpleCommand& command,
+                              std::vector<Step>* out) const {
+    absl::StatusOr<std::optional<RunFlags>> flags =
+        ParseNestedRun(command.words);
+    if (flags.ok() && !flags->has_value()) {
+      return false;
+    }
+    if (!IsOfPackage(cwd_, facts_.workspace.packages[static_cast<size_t>(
+                               facts_.workspace.PackageOf(cwd_))])) {
+      return false;  // another workspace
+    }
+    const std::string where =
+        absl::StrCat("Failed to plan tasks from `", command.text, "` in task ",
+                     package_.name, package_.name.empty() ? "" : "#",
+                     hook_.empty() ? owner_ : hook_, "\n* ");
+    if (!flags.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(where, flags.status().message()));
+    }
+    const NestedRun run = {**std::move(flags), cwd_, EnvOf(command)};
+    absl::StatusOr<std::shared_ptr<const Plan>> plan = facts_.plan_nested(run);
+    if (!plan.ok()) {
+      const std::string text = absl::StrCat(where, plan.status().message());
+      // NOT_FOUND is about what the user has typed.
+      return absl::IsInvalidArgument(plan.status())
+                 ? absl::InvalidArgumentError(text)
+                 : absl::FailedPreconditionError(text);
+    }
+    if (*plan != nullptr) {
+      Step step = Common(command.text);
+      step.kind = Step::Kind::kNested;
+      step.argv = command.words;
+      step.nested = *std::move(plan);
+      out->push_back(std::move(step));
+    }
+    return true;
+  }
+
   // R-PLAN-9.
   absl::StatusOr<Step> EchoStep(const SimpleCommand& command) const {
     Step step = Common(command.text);
@@ -233,18 +260,15 @@ class StepMaker {
     Step step = Common(command.text);
     step.kind = Step::Kind::kProcess;
     step.argv = command.words;
-    base::EnvMap env = env_;
-    for (const auto& [name, value] : command.assignments) {
-      env[name] = value;
-    }
+    const base::EnvMap env = EnvOf(command);
     step.tool_env = command.assignments.empty()
                         ? plain_env_
                         : std::make_shared<const base::EnvMap>(env);
-    step.program = FindProgram(command.words[0], env["PATH"], cwd_);
+    step.program = FindProgram(command.words[0], env.at("PATH"), cwd_);
     if (step.program.empty()) {
       step.program_missing = absl::StrCat(
           "Failed to find executable ", command.words[0], " under cwd ", cwd_,
-          "/ with PATH: ", env["PATH"], "\n* cannot find binary path");
+          "/ with PATH: ", env.at("PATH"), "\n* cannot find binary path");
     }
     if (IsNestedRunner(command.words)) {
       step.cache_off_reason = "for a nested run";
@@ -267,6 +291,7 @@ class StepMaker {
       step->cache_off_reason = "its directory is outside the workspace";
     }
     step->cached = step->cache_off_reason.empty();
+    step->refresh = facts_.refresh;
     if (!step->cached) {
       step->env = EnvEntries(UncachedEnv(env, assignments));
       return absl::OkStatus();

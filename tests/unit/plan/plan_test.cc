@@ -2,19 +2,15 @@
 
 #include "daemon/plan/plan.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_dir.h"
+#include "tests/unit/plan/plan_fixture.h"
 
 namespace vt::plan {
 namespace {
@@ -26,96 +22,6 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-class PlanTest : public testing::Test {
- protected:
-  void Write(const std::string& path, const std::string& text) {
-    const std::filesystem::path file = root() / path;
-    std::filesystem::create_directories(file.parent_path());
-    std::ofstream(file) << text;
-  }
-  void WriteProgram(const std::string& path) {
-    Write(path, "#!/bin/sh\n");
-    std::filesystem::permissions(root() / path,
-                                 std::filesystem::perms::owner_all);
-  }
-  // A member with scripts `build` and, if not empty, more JSON members.
-  void WritePackage(const std::string& name, const std::string& dependencies,
-                    const std::string& scripts) {
-    std::vector<std::string> entries;
-    for (const char& c : dependencies) {
-      entries.push_back(
-          absl::StrCat("\"", std::string(1, c), "\": \"workspace:*\""));
-    }
-    Write(absl::StrCat("p/", name, "/package.json"),
-          absl::StrCat("{\"name\": \"", name, "\", \"dependencies\": {",
-                       absl::StrJoin(entries, ","), "}, \"scripts\": {",
-                       scripts, "}}"));
-  }
-  void WriteRoot(const std::string& scripts = "") {
-    Write("package.json",
-          absl::StrCat(R"({"name": "root", "workspaces": ["p/*"],
-                          "scripts": {)",
-                       scripts, "}}"));
-  }
-  std::filesystem::path root() const {
-    return std::filesystem::canonical(dir_.path());
-  }
-
-  absl::StatusOr<Plan> Make(std::vector<std::string> args) const {
-    args.insert(args.begin(), {"vt", "run"});
-    absl::StatusOr<Command> command = ParseCommandLine(args);
-    if (!command.ok()) {
-      return command.status();
-    }
-    const std::string cwd = (root() / cwd_).string();
-    const auto workspace = workspace::Load(cwd);
-    if (!workspace.ok()) {
-      return workspace.status();
-    }
-    return MakePlan(**workspace, std::get<RunFlags>(*command), {cwd, env_});
-  }
-  // "label<dep,dep>" of each task, in order; or the error.
-  std::vector<std::string> Tasks(const std::vector<std::string>& args) const {
-    const auto plan = Make(args);
-    if (!plan.ok()) {
-      return {std::string(plan.status().message())};
-    }
-    std::vector<std::string> out;
-    for (const PlannedTask& task : plan->tasks) {
-      std::vector<std::string> before;
-      for (const int dependency : task.depends_on) {
-        before.push_back(plan->tasks[static_cast<size_t>(dependency)].label);
-      }
-      std::sort(before.begin(), before.end());
-      out.push_back(absl::StrCat(task.label, before.empty() ? "" : "<",
-                                 absl::StrJoin(before, ","),
-                                 before.empty() ? "" : ">"));
-    }
-    return out;
-  }
-  // What the start lines say.
-  std::vector<std::string> Lines(const std::vector<std::string>& args) const {
-    const auto plan = Make(args);
-    if (!plan.ok()) {
-      return {std::string(plan.status().message())};
-    }
-    std::vector<std::string> out;
-    for (const PlannedTask& task : plan->tasks) {
-      for (const Step& step : task.steps) {
-        out.push_back(
-            absl::StrCat(step.display_cwd, "$ ", step.display_command));
-      }
-    }
-    return out;
-  }
-
-  std::string cwd_;
-  base::EnvMap env_ = {{"PATH", "/usr/bin:/bin"}, {"HOME", "/home/x"}};
-
- private:
-  test::TempDir dir_;
-};
 
 TEST_F(PlanTest, ATaskBecomesItsSteps) {
   WriteRoot();
@@ -344,6 +250,7 @@ TEST_F(PlanTest, FiltersSelectPackages) {
            {{"-F", "./p/c..."}, {"c#b"}},
            {{"-F", "{p/c}..."}, {"a#b", "b#b", "c#b"}},
            {{"-F", "c{p/*}"}, {"c#b"}},
+           {{"-F", "{p/{a,c}}"}, {"a#b", "c#b"}},
            {{"-F", "."}, {"root#b"}},
            {{"-F", "!b !c !s"}, {"root#b", "a#b"}},
            {{"-F", "a c"}, {"a#b", "c#b"}},
@@ -369,7 +276,7 @@ TEST_F(PlanTest, FiltersSelectPackages) {
   EXPECT_THAT(Make({"--fail-if-no-match", "-F", "nope", "-F", "zip a", "b"}),
               test::StatusIs(absl::StatusCode::kNotFound,
                              HasSubstr("filter: nope, zip")));
-  for (const char* bad : {"!", "...", "@my/[", "{}"}) {
+  for (const char* bad : {"!", "...", "@my/[", "{}", "{p/a,p/b}"}) {
     EXPECT_THAT(Make({"-F", bad, "b"}),
                 test::StatusIs(absl::StatusCode::kInvalidArgument,
                                HasSubstr("invalid --filter expression")))
@@ -513,6 +420,9 @@ TEST_F(PlanTest, AnUnknownBareNameGetsSimilarOnes) {
   EXPECT_EQ(UnknownTaskText(**workspace, flags, root().string()),
             "Task \"BUID\" not found. Did you mean:\n  build: echo\n"
             "  rebuild: x\n  a#build: z\n");
+  flags.task = "biuld";
+  EXPECT_EQ(UnknownTaskText(**workspace, flags, root().string()),
+            "Task \"biuld\" not found. Did you mean:\n  build: echo\n");
   flags.task = "zz";
   EXPECT_EQ(UnknownTaskText(**workspace, flags, root().string()),
             "Task \"zz\" not found.\n");
@@ -524,7 +434,8 @@ TEST_F(PlanTest, AnUnknownBareNameGetsSimilarOnes) {
 TEST_F(PlanTest, ANestedRunnerIsNeverCached) {
   WriteRoot();
   WriteProgram("node_modules/.bin/vp");
-  Write("vite-task.json", R"({"tasks": {"t": "vp run x", "b": "vp build"}})");
+  Write("vite-task.json",
+        R"({"tasks": {"t": "vp run --help", "b": "vp build"}})");
   const auto run = Make({"t"});
   ASSERT_THAT(run, test::IsOk());
   EXPECT_FALSE(run->tasks[0].steps[0].cached);

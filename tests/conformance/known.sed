@@ -1,0 +1,5 @@
+# Differences between the reference and vt that do not matter, one a line.
+# Behind a colour's `m` the kit does not see that a name begins.
+s/\(\x1b\[[0-9;]*m\)vt \(run\|cache\)/\1vp \2/g
+# Ours alone: how a run was tracked (-vv).
+/^        Tracked:   /d
