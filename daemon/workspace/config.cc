@@ -102,9 +102,18 @@ class Reader {
   }
   absl::Status ErrorAt(const Json& json, absl::string_view path,
                        absl::string_view what) const {
+    const std::string whole = Whole(path);
     return ErrorAt(json.line, json.column,
-                   path.empty() ? std::string(what)
-                                : absl::StrCat("`", path, "`: ", what));
+                   whole.empty() ? std::string(what)
+                                 : absl::StrCat("`", whole, "`: ", what));
+  }
+  // `path` as the file spells it: in a vite.config all is below `run`.
+  std::string Whole(absl::string_view path) const {
+    return absl::StrCat(
+        place_.key_path,
+        place_.key_path.empty() || path.empty() || path.front() == '[' ? ""
+                                                                       : ".",
+        path);
   }
   absl::Status WrongType(const Json& json, absl::string_view path,
                          absl::string_view expected) const {
@@ -115,7 +124,7 @@ class Reader {
   absl::Status UnknownKey(const JsonMember& member, absl::string_view path,
                           const Names& allowed) const {
     return ErrorAt(member.line, member.column,
-                   absl::StrCat("unknown key `", Below(path, member.key),
+                   absl::StrCat("unknown key `", Whole(Below(path, member.key)),
                                 "`, expected one of ", List(allowed),
                                 DidYouMean(member.key, allowed)));
   }
@@ -280,14 +289,14 @@ class Reader {
     }
     const Json* cache = json.Find("cache");
     if (cache != nullptr && cache->is_object()) {
-      return ErrorAt(
-          first->line, first->column,
-          absl::StrCat("`", path, "`: ", List(found), " must move into `", path,
-                       ".cache`, which is an object already"));
+      return ErrorAt(first->line, first->column,
+                     absl::StrCat("`", Whole(path), "`: ", List(found),
+                                  " must move into `", Whole(path),
+                                  ".cache`, which is an object already"));
     }
     if (cache != nullptr && !cache->boolean) {
       return ErrorAt(first->line, first->column,
-                     absl::StrCat("`", path, "`: ", List(found),
+                     absl::StrCat("`", Whole(path), "`: ", List(found),
                                   " cannot be set with `cache: false`"));
     }
     out->older_form = true;

@@ -31,6 +31,8 @@ struct ConfigPlace {
   std::string file;          // absolute, for errors
   std::string root;          // absolute
   std::string package_path;  // relative to the root, "" for the root
+  // Key of the whole value, "" for a file of its own: "run" in a vite.config.
+  std::string key_path = {};
 };
 
 // INVALID_ARGUMENT: "<file>:<line>:<column>: <key path>: what was found, what

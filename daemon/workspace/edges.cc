@@ -208,10 +208,9 @@ std::vector<std::string> CheckDependsOn(const Workspace& workspace) {
           typed = absl::StrCat(*depends.package, "#", depends.task);
         }
         errors.push_back(absl::StrCat(
-            depends.position.file, ":", depends.position.line, ":",
-            depends.position.column, ": Failed to lookup dependency '", typed,
-            "' for task ", workspace.Label(static_cast<int>(i), name), "\n* ",
-            wrong));
+            depends.position.ToString(), ": Failed to lookup dependency '",
+            typed, "' for task ", workspace.Label(static_cast<int>(i), name),
+            "\n* ", wrong));
       }
     }
   }

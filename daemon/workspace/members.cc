@@ -138,6 +138,16 @@ bool MemberPatterns::Includes(absl::string_view path) const {
   return false;
 }
 
+std::vector<std::string> MemberPatterns::Positive() const {
+  std::vector<std::string> patterns;
+  for (const Entry& entry : entries_) {
+    if (!entry.negative) {
+      patterns.push_back(entry.glob.pattern());
+    }
+  }
+  return patterns;
+}
+
 void MemberPatterns::Walk(const std::string& root, const std::string& path,
                           std::vector<std::string>* out) const {
   if (!path.empty() && Includes(path) &&

@@ -27,6 +27,8 @@ class MemberPatterns {
   // Whether the directory at `path`, relative to the root, is chosen: the last
   // pattern that matches decides; nothing inside `node_modules` is.
   bool Includes(absl::string_view path) const;
+  // The patterns that choose, relative to the root.
+  std::vector<std::string> Positive() const;
   // Directories below absolute `root` that are chosen and hold a package.json,
   // relative, sorted by bytes, without the root itself. Blocking.
   std::vector<std::string> Find(const std::string& root) const;

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Looks at the text of a vite.config file without running it.
+// Looks at the text of a vite.config file without running it (decisions H12).
 
 #pragma once
+
+#include <functional>
 
 #include "absl/strings/string_view.h"
 
 namespace vt::workspace {
 
-// Whether JavaScript or TypeScript `source` seems to set a `run` property of
-// the configuration object.
-//
-// A heuristic on tokens; comments, strings, templates and regular expressions
-// are skipped. It answers true for a property `run` (`run:`, `run(`, `run,`,
-// `run}`, also quoted) of an object literal that is not inside another object
-// or array literal: `{ run: … }`, `defineConfig({ run })`, `() => ({ run: …
-// })`. Not for `plugins: [{ run() {} }]`, `import { run }`, types,
-// destructuring or members of classes. `config.run = …` and computed keys are
-// not seen.
-bool SetsRun(absl::string_view source);
+// Whether the configuration in JavaScript or TypeScript `source` might have a
+// `run` field, so that it must be evaluated. False only for a file that
+//   - has a default export, or sets `module.exports`,
+//   - nowhere says `run`, but in comments or inside longer texts,
+//   - imports nothing but Node's own modules and packages for which
+//     `is_member` (whether the workspace has a package of that name) is false.
+// In doubt true: that costs an evaluation, which is cached. What an outside
+// package makes of a default export is not looked at.
+bool MayHaveRun(absl::string_view source,
+                const std::function<bool(absl::string_view)>& is_member);
 
 }  // namespace vt::workspace

@@ -46,7 +46,9 @@ std::string Nearest(absl::string_view word,
   }
   const std::string wanted = absl::AsciiStrToLower(word);
   std::string best;
-  size_t best_distance = std::max<size_t>(1, word.size() / 3) + 1;
+  // Something of the word must be left.
+  size_t best_distance =
+      std::min(std::max<size_t>(1, word.size() / 3) + 1, word.size());
   for (const std::string& candidate : candidates) {
     if (candidate.size() > kMaxLength) {
       continue;

@@ -12,8 +12,9 @@
 namespace vt::workspace {
 
 // The candidate with the smallest edit distance (insert, delete, replace, swap
-// neighbours) to `word`, ignoring case, if it is at most a third of the length,
-// and at least one edit; "" if none is. The first wins a tie.
+// neighbours) to `word`, ignoring case, if that is at most a third of the
+// length (or one edit, of words that are longer than that); "" if none is. The
+// first wins a tie.
 std::string Nearest(absl::string_view word,
                     const std::vector<std::string>& candidates);
 

@@ -22,6 +22,9 @@ struct Position {
   std::string file;  // absolute
   int line = 0;
   int column = 0;
+
+  // "file:line:column", or the file alone.
+  std::string ToString() const;
 };
 
 // One entry of `cache.input` or `cache.output`. `{auto: …}` becomes
@@ -90,6 +93,9 @@ struct Package {
 // Immutable.
 struct Workspace {
   std::string root;  // absolute, physical (no symlinks)
+  // Path globs of directories that are packages if they hold a package.json,
+  // and no other pattern leaves them out; relative to the root.
+  std::vector<std::string> member_globs;
   // The root first, then by path (bytes).
   std::vector<Package> packages;
   bool cache_scripts = false;  // run.cache of the root
@@ -106,12 +112,8 @@ struct Workspace {
   std::string Label(int package, absl::string_view task) const;
 };
 
-// Finds the workspace that `cwd` (absolute) belongs to, and reads it.
-//
-// Errors: NOT_FOUND when no package.json is in `cwd` or above; INVALID_ARGUMENT
-// for a manifest or configuration that does not parse or validate, naming file,
-// line and column, key path, what was found and what is allowed, with the
-// nearest key name. Reads every manifest: about 50 us each. Blocking.
+// Scan and Assemble (sources.h), for a workspace whose configuration needs no
+// evaluation; FAILED_PRECONDITION for any other. Errors as these. Blocking.
 absl::StatusOr<std::shared_ptr<const Workspace>> Load(absl::string_view cwd);
 
 }  // namespace vt::workspace

@@ -15,6 +15,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/workspace/json.h"
+#include "daemon/workspace/sources.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
 
@@ -255,19 +257,97 @@ TEST_F(WorkspaceTest, OnlyTheRootMaySetWhatHoldsForAll) {
   }
 }
 
-TEST_F(WorkspaceTest, AScriptConfigurationWithRunIsNeverPassedOver) {
+// What evaluating the script turned out to give.
+EvaluatedConfigs Evaluated(const std::string& file, const char* run) {
+  EvaluatedConfigs configs;
+  std::optional<Json>& config = configs[file];
+  if (run != nullptr) {
+    config = *ParseJson(run, JsonDialect::kStrict, file);
+    config->line = config->column = 0;
+  }
+  return configs;
+}
+
+TEST_F(WorkspaceTest, ScriptsThatMayHaveARunAreNamedAndTheFirstHidesOthers) {
+  Write("package.json", R"({"workspaces": ["a", "b", "c"]})");
+  Write("a/package.json", R"({"name": "a"})");
+  Write("a/vite.config.ts", "export default { run: { tasks: {} } }\n");
+  Write("a/vite.config.mts", "export default {}\n");
+  Write("b/package.json", "{}");
+  Write("b/vite.config.mjs", "import a from 'a'; export default a\n");
+  Write("c/package.json", "{}");
+  Write("c/vite.config.js", "export default { plugins: [] }\n");
+  Write("c/vite.config.mjs", "export default { run: {} }\n");
+  const auto sources = Scan(root().string());
+  ASSERT_THAT(sources, test::IsOk());
+  EXPECT_THAT(sources->Scripts(),
+              ElementsAre((root() / "a/vite.config.ts").string(),
+                          (root() / "b/vite.config.mjs").string()));
+  // Never silence.
+  EXPECT_THAT(LoadAt(), test::StatusIs(absl::StatusCode::kFailedPrecondition,
+                                       HasSubstr("a/vite.config.ts")));
+}
+
+TEST_F(WorkspaceTest, AnEvaluatedRunIsAConfigurationLikeAnyOther) {
+  Write("package.json", R"({"name": "r"})");
+  Write("vite.config.mjs", "export default { run: {} }\n");
+  const std::string file = (root() / "vite.config.mjs").string();
+  const auto assemble = [&](const char* run) {
+    return Assemble(*Scan(root().string()), Evaluated(file, run));
+  };
+  const auto workspace =
+      assemble(R"({"cache": false, "tasks": {"t": "echo x"}})");
+  ASSERT_THAT(workspace, test::IsOk());
+  EXPECT_FALSE((*workspace)->cache_tasks);
+  EXPECT_THAT((*workspace)->packages[0].tasks.at("t").commands,
+              ElementsAre("echo x"));
+  EXPECT_THAT(assemble(nullptr), test::IsOk());
+  // Errors name the file and the key as it stands there; no position.
+  EXPECT_THAT(
+      assemble(R"([])"),
+      test::StatusIs(absl::StatusCode::kInvalidArgument,
+                     HasSubstr(absl::StrCat(file, ": `run`: found an array"))));
+}
+
+TEST_F(WorkspaceTest, ErrorsInAnEvaluatedRunNameTheWholeKeyPath) {
+  Write("package.json", R"({"name": "r"})");
+  Write("vite.config.mjs", "export default { run: {} }\n");
+  const std::string file = (root() / "vite.config.mjs").string();
+  for (const auto& [run, what] :
+       std::vector<std::pair<const char*, std::string>>{
+           {R"({"tasks": {"t": 7}})", "`run.tasks.t`: found number 7"},
+           {R"({"task": {}})", "unknown key `run.task`"},
+           {R"({"tasks": {"a-b": {"commnd": "x"}}})",
+            "unknown key `run.tasks[\"a-b\"].commnd`"},
+           {R"({"tasks": {"t": {"command": "x", "env": [], "cache": {}}}})",
+            "`run.tasks.t`: `env` must move into `run.tasks.t.cache`"}}) {
+    EvaluatedConfigs configs = Evaluated(file, run);
+    const auto forget = [](auto&& self, Json* json) -> void {
+      json->line = 0;
+      for (JsonMember& member : json->members) {
+        member.line = 0;
+        self(self, &member.value);
+      }
+    };
+    forget(forget, &*configs[file]);
+    EXPECT_THAT(Assemble(*Scan(root().string()), configs),
+                test::StatusIs(absl::StatusCode::kInvalidArgument,
+                               HasSubstr(absl::StrCat(file, ": ", what))));
+  }
+}
+
+TEST_F(WorkspaceTest, TwoConfigurationsOfOnePackageAreAnErrorThatNamesBoth) {
   Write("package.json", "{}");
-  Write("vite.config.mjs", "export default { run: { tasks: {} } }\n");
-  EXPECT_THAT(LoadAt(), test::StatusIs(absl::StatusCode::kInvalidArgument,
-                                       AllOf(HasSubstr("vite.config.mjs"),
-                                             HasSubstr("vite-task.json"))));
+  Write("vite.config.mjs", "export default { run: {} }\n");
   Write("vite-task.json", "{}");
-  EXPECT_THAT(LoadAt(), test::StatusIs(absl::StatusCode::kInvalidArgument,
-                                       AllOf(HasSubstr("vite.config.mjs"),
-                                             HasSubstr("vite-task.json"))));
-  // The first that exists hides the others.
-  Write("vite.config.js", "export default { plugins: [] }\n");
-  EXPECT_THAT(LoadAt(), test::IsOk());
+  const std::string file = (root() / "vite.config.mjs").string();
+  EXPECT_THAT(Assemble(*Scan(root().string()), Evaluated(file, "{}")),
+              test::StatusIs(absl::StatusCode::kInvalidArgument,
+                             AllOf(HasSubstr("vite.config.mjs"),
+                                   HasSubstr("vite-task.json"))));
+  // Only a `run` makes it one.
+  EXPECT_THAT(Assemble(*Scan(root().string()), Evaluated(file, nullptr)),
+              test::IsOk());
 }
 
 TEST_F(WorkspaceTest, DependsOnThatNamesNothingIsToldWithItsPlace) {

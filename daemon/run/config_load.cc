@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/run/config_load.h"
+
+#include <csignal>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/time/time.h"
+
+#include "daemon/base/status.h"
+#include "daemon/loop/fd_watch.h"
+#include "daemon/report/texts.h"
+#include "daemon/run/config_step.h"
+#include "daemon/workspace/sources.h"
+
+namespace vt::run {
+namespace {
+
+using SharedWorkspace = std::shared_ptr<const workspace::Workspace>;
+using vtask::v1::ActionFinished;
+using vtask::v1::ActionOutput;
+
+// Longer than any configuration needs, shorter than patience. VT_CONFIG_TIMEOUT
+// in seconds overrides it.
+absl::Duration Deadline(const base::EnvMap& env) {
+  const auto found = env.find("VT_CONFIG_TIMEOUT");
+  double seconds = 0;
+  return found != env.end() && absl::SimpleAtod(found->second, &seconds) &&
+                 seconds > 0
+             ? absl::Seconds(seconds)
+             : absl::Seconds(60);
+}
+
+class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
+ public:
+  ConfigLoadImpl(Engine* engine, const plan::CallerFacts& caller,
+                 const CallerContext& context, Hooks hooks)
+      : engine_(engine),
+        cwd_(caller.cwd),
+        context_(context),
+        hooks_(std::move(hooks)) {
+    input_.env = caller.env;
+    input_.loader = engine->options.config_loader;
+  }
+
+  void Scan() {
+    struct Scanned {
+      workspace::Sources sources;
+      SharedWorkspace workspace;       // nothing is to be evaluated
+      std::optional<plan::Step> step;  // something is
+      std::vector<std::string> scripts;
+    };
+    engine_->workers->Run(
+        [input = input_, cwd = cwd_]() mutable -> absl::StatusOr<Scanned> {
+          Scanned scanned;
+          VT_ASSIGN_OR_RETURN(scanned.sources, workspace::Scan(cwd));
+          scanned.scripts = scanned.sources.Scripts();
+          if (scanned.scripts.empty()) {
+            VT_ASSIGN_OR_RETURN(
+                scanned.workspace,
+                workspace::Assemble(std::move(scanned.sources), {}));
+            return scanned;
+          }
+          input.root = scanned.sources.root;
+          input.scripts = scanned.scripts;
+          VT_ASSIGN_OR_RETURN(scanned.step, MakeConfigStep(input));
+          return scanned;
+        },
+        [this](absl::StatusOr<Scanned> scanned) {
+          if (cancelled_ || !scanned.ok() || !scanned->step.has_value()) {
+            Finish(scanned.ok() ? absl::StatusOr<SharedWorkspace>(
+                                      std::move(scanned->workspace))
+                                : scanned.status());
+            return;
+          }
+          sources_ = std::move(scanned->sources);
+          input_.root = sources_.root;
+          input_.scripts = std::move(scanned->scripts);
+          step_ = *std::move(scanned->step);
+          Evaluate();
+        });
+  }
+
+  void Cancel(int signal) override {
+    cancelled_ = true;
+    if (action_ != nullptr) {
+      action_->Cancel(signal);
+    }
+  }
+
+ private:
+  void Evaluate() {
+    context_.root = sources_.root;
+    vtask::v1::ActionRef ref;
+    ref.set_label("vite.config");
+    action_ =
+        Action::Create(engine_, this, &context_, &step_, {}, std::move(ref));
+    end_.deadline = Deadline(input_.env);
+    deadline_ =
+        std::make_unique<loop::Timer>(engine_->loop, end_.deadline, [this] {
+          end_.timed_out = true;
+          action_->Cancel(SIGKILL);
+        });
+    action_->Start();
+  }
+
+  // ActionHost:
+  void Emit(vtask::v1::RunEvent event) override {
+    if (event.has_action_output()) {
+      const ActionOutput& output = event.action_output();
+      if (output.stream() == ActionOutput::STDOUT) {
+        answer_ += output.data();
+      } else if (!output.replayed() && hooks_.on_output != nullptr) {
+        hooks_.on_output(output.data());
+      }
+    } else if (event.has_action_finished()) {
+      const ActionFinished& finished = event.action_finished();
+      end_.error = finished.error();
+      if (!finished.stored() && finished.has_not_stored()) {
+        not_stored_ = report::NotStoredText(finished.not_stored());
+      }
+    }
+  }
+  void Execute(vtask::v1::RunResponse::Execute /*execute*/) override {
+    // A cached step is never the shim's.
+  }
+  void ActionDone(uint32_t /*index*/, ActionOutcome outcome,
+                  int exit_code) override {
+    end_.failed = outcome != ActionOutcome::kSucceeded;
+    end_.exit_code = exit_code;
+    if (exit_code == kConfigNotReusable) {
+      not_stored_ = "the variables that it reads could not be watched";
+    }
+    // Posted: the action is still on the stack.
+    engine_->loop->Post([this] { OnEvaluated(); });
+  }
+
+  void OnEvaluated() {
+    action_ = nullptr;
+    deadline_ = nullptr;
+    if (cancelled_) {
+      Finish(SharedWorkspace());
+      return;
+    }
+    engine_->workers->Run(
+        [input = std::move(input_), answer = std::move(answer_), end = end_,
+         sources =
+             std::move(sources_)]() mutable -> absl::StatusOr<SharedWorkspace> {
+          VT_ASSIGN_OR_RETURN(const workspace::EvaluatedConfigs configs,
+                              ReadLoaderAnswer(input, answer, end));
+          return workspace::Assemble(std::move(sources), configs);
+        },
+        [this](absl::StatusOr<SharedWorkspace> workspace) {
+          Finish(std::move(workspace));
+        });
+  }
+
+  void Finish(absl::StatusOr<SharedWorkspace> workspace) {
+    // Copies: the hook may destroy this object.
+    const Hooks hooks = hooks_;
+    if (cancelled_) {
+      hooks.on_done(absl::CancelledError("interrupted"));
+    } else if (!workspace.ok()) {
+      hooks.on_done(workspace.status());
+    } else {
+      hooks.on_done(LoadedWorkspace{*std::move(workspace), not_stored_});
+    }
+  }
+
+  Engine* const engine_;
+  const std::string cwd_;
+  CallerContext context_;
+  const Hooks hooks_;
+  ConfigStepInput input_;
+  workspace::Sources sources_;
+  plan::Step step_;
+  std::unique_ptr<Action> action_;
+  std::unique_ptr<loop::Timer> deadline_;
+  std::string answer_;
+  std::string not_stored_;
+  ConfigProcessEnd end_;
+  bool cancelled_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<ConfigLoad> ConfigLoad::Start(Engine* engine,
+                                              const plan::CallerFacts& caller,
+                                              const CallerContext& context,
+                                              Hooks hooks) {
+  auto load = std::make_unique<ConfigLoadImpl>(engine, caller, context,
+                                               std::move(hooks));
+  load->Scan();
+  return load;
+}
+
+}  // namespace vt::run
