@@ -64,6 +64,8 @@ MaybeFailure DescribeCaller(int argc, char** argv, vtask::v1::RunStart* start) {
   start->set_client_version(base::Version());
   start->set_client_build(base::BuildStamp());
   start->set_can_execute(true);
+  start->set_can_interact(true);
+  start->set_can_open_file(true);
   start->set_pid(static_cast<uint32_t>(::getpid()));
   return std::nullopt;
 }

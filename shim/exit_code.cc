@@ -49,13 +49,9 @@ std::optional<int> SignalToDieBy(int wait_status, int exit_code) {
     return std::nullopt;
   }
   const int number = WTERMSIG(wait_status);
-  // Others (SIGSEGV, SIGKILL) say something of the task, not of the user, and
-  // would dump the shim's core.
-  if (number == SIGINT || number == SIGTERM || number == SIGHUP ||
-      number == SIGPIPE) {
-    return number;
-  }
-  return std::nullopt;
+  // A shell ends a loop around `vt` only if `vt` itself died of the Ctrl-C.
+  // Others say something of the task, not of the user: 128 + n tells it.
+  return number == SIGINT ? std::optional<int>(number) : std::nullopt;
 }
 
 }  // namespace vt::shim

@@ -12,10 +12,13 @@
 #include <cstring>
 #include <string>
 
+#include "daemon/base/path.h"
 #include "daemon/base/version.h"
+#include "shim/complete_command.h"
 #include "shim/daemon_command.h"
 #include "shim/directories.h"
 #include "shim/exit_code.h"
+#include "shim/report_command.h"
 #include "shim/run_command.h"
 
 namespace {
@@ -35,14 +38,24 @@ void FillStandardDescriptors() {
 }
 
 int Main(int argc, char** argv) {
-  const std::string command = argc > 1 ? argv[1] : "";
-  if (command == "--version") {
+  // `vtr daemon` is a task of that name.
+  const absl::string_view program = vt::base::Basename(argc > 0 ? argv[0] : "");
+  const bool is_run = program == "vtr" || program == "vpr";
+  const std::string word = argc > 1 ? argv[1] : "";
+  const std::string command = is_run && word != "__complete" ? "" : word;
+  if (word == "--version") {
     const std::string text = std::string("vt ") + vt::base::Version() +
                              " (build " +
                              std::to_string(vt::base::BuildStamp()) + ")\n";
     return ::write(STDOUT_FILENO, text.data(), text.size()) > 0
                ? vt::shim::kExitOk
                : vt::shim::kExitFailed;
+  }
+  if (command == "completion") {
+    return vt::shim::CompletionCommand(argc, argv);
+  }
+  if (command == "report") {
+    return vt::shim::ReportCommand(argc, argv);
   }
   const char* use_daemon = std::getenv("VT_DAEMON");
   if (use_daemon != nullptr && std::strcmp(use_daemon, "off") == 0) {
@@ -58,6 +71,9 @@ int Main(int argc, char** argv) {
           vt::shim::ResolveDirectories(env, ::geteuid(), &directories)) {
     vt::shim::Complain(failure->message);
     return failure->exit_code;
+  }
+  if (command == "__complete") {
+    return vt::shim::CompleteCommand(argc, argv, directories);
   }
   if (command == "daemon") {
     return vt::shim::DaemonCommand(argc, argv, directories);

@@ -2,6 +2,7 @@
 
 #include "shim/relay.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/types.h>
@@ -36,6 +37,15 @@ int64_t NowMs() {
 Relay::Relay(base::UniqueFd socket, std::string keeper)
     : call_(std::move(socket), "/vtask.v1.Daemon/Run"),
       keeper_(std::move(keeper)) {}
+
+void Relay::TransitionTo(State next) {
+  state_ = next;
+  if (state_ != State::kRunning) {
+    // Nobody is left who draws.
+    keyboard_.Leave();
+    status_line_.Set("");
+  }
+}
 
 RelayResult Relay::Run(const vtask::v1::RunStart& start) {
   vtask::v1::RunRequest request;
@@ -78,17 +88,25 @@ void Relay::HandleMessage(absl::string_view bytes) {
   }
   switch (response.response_case()) {
     case vtask::v1::RunResponse::kStdout:
-      output_.Take(1, response.stdout());
-      HandleOutputError(output_.Flush());
+      HandleOutput(1, response.stdout());
       break;
     case vtask::v1::RunResponse::kStderr:
-      output_.Take(2, response.stderr());
-      HandleOutputError(output_.Flush());
+      HandleOutput(2, response.stderr());
+      break;
+    case vtask::v1::RunResponse::kFile:
+      HandleOutput(file_.get(), response.file());
+      break;
+    case vtask::v1::RunResponse::kOpenFile:
+      OpenFile(response.open_file());
+      break;
+    case vtask::v1::RunResponse::kKeyboard:
+      HandleKeyboard(response.keyboard());
+      break;
+    case vtask::v1::RunResponse::kStatusLine:
+      status_line_.Set(response.status_line());
       break;
     case vtask::v1::RunResponse::kExecute:
-      tasks_.push_back(TerminalTask::Start(
-          response.execute(), keeper_.empty() ? FindPrograms().keeper : keeper_,
-          signals_.original_mask()));
+      HandleExecute(response.execute());
       break;
     case vtask::v1::RunResponse::kReplace:
       result_.end = RelayResult::End::kReplace;
@@ -103,6 +121,73 @@ void Relay::HandleMessage(absl::string_view bytes) {
     case vtask::v1::RunResponse::RESPONSE_NOT_SET:
       break;  // not asked for, or of a newer daemon
   }
+}
+
+void Relay::HandleExecute(const vtask::v1::RunResponse::Execute& execute) {
+  if (execute.signal() == 0) {
+    status_line_.Mute(true);
+    tasks_.push_back(TerminalTask::Start(
+        execute, keeper_.empty() ? FindPrograms().keeper : keeper_,
+        signals_.original_mask()));
+    return;
+  }
+  const int number = static_cast<int>(execute.signal());
+  for (const auto& task : tasks_) {
+    // What we had sent it by ourselves comes back in this way.
+    if (task->id() == execute.id() && number != told_tasks_) {
+      task->Signal(number);
+    }
+  }
+}
+
+void Relay::HandleOutput(int fd, const std::string& bytes) {
+  status_line_.BeforeOutput(fd, bytes);
+  output_.Take(fd, bytes);
+  FlushOutput();
+}
+
+void Relay::OpenFile(const std::string& name) {
+  // Not waiting for a reader of a FIFO: signals must be heard.
+  file_.Reset(::open(name.c_str(),
+                     O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK,
+                     0666));
+  vtask::v1::RunRequest request;
+  request.mutable_file_opened()->set_error(
+      file_.is_valid() ? "" : std::strerror(errno));
+  Send(request);
+}
+
+void Relay::FlushOutput() {
+  HandleOutputError(output_.Flush());
+  if (output_.is_idle()) {
+    status_line_.AfterOutput();
+  }
+}
+
+void Relay::HandleKeyboard(const vtask::v1::RunResponse::Keyboard& keyboard) {
+  signals_.HoldStop(keyboard.on());
+  if (!keyboard.on()) {
+    keyboard_.Close();
+  } else if (!keyboard_.Open(keyboard.farewell())) {
+    HandleKeys();
+  }
+}
+
+void Relay::HandleKeys() {
+  vtask::v1::RunRequest request;
+  auto* typed = request.mutable_stdin();
+  if (!keyboard_.is_open() || !keyboard_.Read(typed->mutable_data())) {
+    keyboard_.Leave();
+    typed->set_eof(true);
+  }
+  Send(request);
+}
+
+void Relay::StopSelf() {
+  keyboard_.Suspend();
+  signals_.StopSelf();
+  keyboard_.Resume();
+  SendTerminal();
 }
 
 // The end of the call is not waited for: `exit` is the last word, and the
@@ -152,28 +237,41 @@ void Relay::FinishIfIdle() {
   TransitionTo(State::kDone);
 }
 
-void Relay::HandleSignal(int number) {
+void Relay::HandleSignal(const Signals::Signal& signal) {
+  const int number = signal.number;
   if (number == SIGWINCH) {
-    vtask::v1::RunRequest request;
-    DescribeTerminal(request.mutable_terminal());
-    Send(request);
+    SendTerminal();
     return;
   }
+  if (number == SIGTSTP) {
+    StopSelf();
+    return;
+  }
+  // The task has what was typed from the terminal, being in our process group;
+  // what somebody sent to us alone it has not.
+  if (signal.sent_by_process) {
+    for (const auto& task : tasks_) {
+      task->Signal(number);
+    }
+  }
   if (!tasks_.empty() && (number == SIGINT || number == SIGQUIT)) {
-    // The task has it from the terminal, being in our process group, and may go
-    // on: for a REPL it is a key like others. See HandleTask.
+    // It may go on: for a REPL it is a key like others. See HandleTask.
     typed_interrupt_ = number;
     typed_interrupt_ms_ = NowMs();
     return;
   }
-  for (const auto& task : tasks_) {
-    task->Signal(number);
-  }
+  told_tasks_ = number;
   SendSignal(number);
   ++interruptions_;
   if (tasks_.empty() && interruptions_ >= 2) {
     give_up_at_ms_ = NowMs() + kSilenceMs;
   }
+}
+
+void Relay::SendTerminal() {
+  vtask::v1::RunRequest request;
+  DescribeTerminal(request.mutable_terminal());
+  Send(request);
 }
 
 void Relay::SendSignal(int number) {
@@ -204,6 +302,7 @@ void Relay::HandleTask(size_t index) {
       break;
   }
   tasks_.erase(tasks_.begin() + static_cast<std::ptrdiff_t>(index));
+  status_line_.Mute(!tasks_.empty());
   Send(request);
   // A Ctrl-C that the task ended upon was meant for the whole run. The daemon
   // hears of it after the task's own code, which counts if nothing else is left
@@ -265,10 +364,12 @@ void Relay::HandleTimeout() {
 }
 
 void Relay::WaitForEvents() {
-  // First the fixed three, then the tasks.
+  // First the fixed ones, then the tasks.
+  constexpr size_t kTasks = 4;
   std::vector<pollfd> waits = {{signals_.fd(), POLLIN, 0},
                                {-1, 0, 0},   // the daemon
-                               {-1, 0, 0}};  // the output
+                               {-1, 0, 0},   // the output
+                               {-1, 0, 0}};  // the keyboard
   if (state_ == State::kRunning) {
     waits[1].fd = call_.socket();
     waits[1].events =
@@ -280,6 +381,9 @@ void Relay::WaitForEvents() {
   }
   if (!output_.is_idle()) {
     waits[2] = {output_.fd(), POLLOUT, 0};
+  }
+  if (keyboard_.is_open()) {
+    waits[3] = {keyboard_.fd(), POLLIN, 0};
   }
   for (const auto& task : tasks_) {
     waits.push_back({task->fd(), POLLIN, 0});
@@ -297,12 +401,12 @@ void Relay::WaitForEvents() {
   if (ready <= 0 || state_ == State::kDone) {
     return;
   }
-  for (int number = 0;
-       waits[0].revents != 0 && (number = signals_.Next()) != 0;) {
-    HandleSignal(number);
+  for (Signals::Signal signal;
+       waits[0].revents != 0 && (signal = signals_.Next()).number != 0;) {
+    HandleSignal(signal);
   }
   if (waits[2].revents != 0) {
-    HandleOutputError(output_.Flush());
+    FlushOutput();
     FinishIfIdle();
   }
   if (waits[1].revents != 0 && call_.wants_to_write()) {
@@ -312,10 +416,13 @@ void Relay::WaitForEvents() {
       output_.is_idle()) {
     call_.Receive();
   }
+  if (waits[3].revents != 0) {
+    HandleKeys();
+  }
   // From the back: one that has ended leaves the list.
-  for (size_t i = waits.size(); i-- > 3;) {
+  for (size_t i = waits.size(); i-- > kTasks;) {
     if (waits[i].revents != 0) {
-      HandleTask(i - 3);
+      HandleTask(i - kTasks);
     }
   }
   HandleMessages();

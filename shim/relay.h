@@ -15,8 +15,10 @@
 #include "shim/connect.h"
 #include "shim/execute.h"
 #include "shim/failure.h"
+#include "shim/keyboard.h"
 #include "shim/output.h"
 #include "shim/signals.h"
+#include "shim/status_line.h"
 #include "shim/transport.h"
 #include "vtask/v1/daemon.pb.h"
 
@@ -57,16 +59,26 @@ class Relay {
     kLost,     // no daemon any more; tasks on the terminal go on
     kDone,     // result_ is complete
   };
-  void TransitionTo(State next) { state_ = next; }
+  void TransitionTo(State next);
 
   // Handles what has been received, until the output is stuck.
   void HandleMessages();
   void HandleMessage(absl::string_view bytes);
+  void HandleOutput(int fd, const std::string& bytes);
+  void FlushOutput();
+  void OpenFile(const std::string& name);
+  void HandleKeyboard(const vtask::v1::RunResponse::Keyboard& keyboard);
+  void HandleKeys();
   void HandleExit(int code);
   void HandleEndOfCall();
-  void HandleSignal(int number);
+  // Starts a task on the terminal, or signals one.
+  void HandleExecute(const vtask::v1::RunResponse::Execute& execute);
+  void HandleSignal(const Signals::Signal& signal);
   void HandleTask(size_t index);
   void SendSignal(int number);
+  void SendTerminal();
+  // Stops this process, with the terminal as it was.
+  void StopSelf();
   void HandleOutputError(int error);
   void HandleTimeout();
   // kDone if nothing is left to wait for.
@@ -81,14 +93,18 @@ class Relay {
   GrpcCall call_;
   const std::string keeper_;
   Output output_;
+  base::UniqueFd file_;  // that the daemon asked for
+  StatusLine status_line_;
+  Keyboard keyboard_;
   std::vector<std::unique_ptr<TerminalTask>> tasks_;
   State state_ = State::kRunning;
   RelayResult result_;
   int interruptions_ = 0;    // of which the daemon was told
   int typed_interrupt_ = 0;  // the last signal left to tasks on the terminal
   int64_t typed_interrupt_ms_ = 0;
-  int last_task_status_ = 0;      // wait(2) status
-  int64_t give_up_at_ms_ = 0;     // 0: never. Pushed on by each message
+  int told_tasks_ = 0;         // the last signal passed on to tasks and daemon
+  int last_task_status_ = 0;   // wait(2) status
+  int64_t give_up_at_ms_ = 0;  // 0: never. Pushed on by each message
   int64_t kill_tasks_at_ms_ = 0;  // 0: never
 };
 
