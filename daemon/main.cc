@@ -31,10 +31,12 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <functional>
 #include <future>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -65,6 +67,7 @@
 #include "daemon/loop/worker_pool.h"
 #include "daemon/run/runner.h"
 #include "daemon/service/server.h"
+#include "daemon/track/preload_env.h"
 #include "daemon/track/tracker.h"
 
 extern char** environ;
@@ -151,6 +154,16 @@ std::string Companion(const std::string& name) {
   const std::string path = base::NormalizePath(
       base::JoinPath(base::Dirname(self), absl::StrCat("../lib/vtask/", name)));
   return ::access(path.c_str(), R_OK) == 0 ? path : "";
+}
+
+// The share/vtask/schema beside our bin. Its name is in documents, also where
+// it is not there (a build tree).
+std::string SchemaDirectory() {
+  std::error_code error;
+  const std::filesystem::path self =
+      std::filesystem::read_symlink("/proc/self/exe", error);
+  return base::NormalizePath(base::JoinPath(base::Dirname(self.string()),
+                                            "../share/vtask/schema"));
 }
 
 track::Tier TestTracking() {
@@ -270,8 +283,13 @@ absl::Status Daemon::Serve() {
   options.state_directory = flags_.state_dir;
   options.socket_path = flags_.socket;
   options.cache_directory = flags_.cache_dir;
+  options.schema_directory = SchemaDirectory();
   options.tool_addon = Companion("vt_client.node");
+  options.config_loader = Companion("config_loader.mjs");
   options.tier = tier_;
+  options.preload = track::FindPreload(
+      std::string(base::Dirname(Companion("vt_preload.so"))),
+      flags_.runtime_dir);
   keeper_ =
       std::make_unique<keeper::KeeperClient>(base::UniqueFd(flags_.keeper_fd));
   options.entrust_listener = [this](int fd) { return keeper_->Entrust(fd); };

@@ -4,6 +4,10 @@
 # Installs what the tests need, builds, and runs them all:
 #
 #   tests/run.sh [--asan|--tsan|--dev] [ctest arguments, such as -R e2e.vite]
+#   tests/run.sh --matrix [ROUNDS]
+#
+# --matrix runs the ground truth of file tracking instead: every row in every
+# mode, then ROUNDS (200) times all of it, two programs at once. Takes hours.
 #
 # Ends with what was skipped and why, and one line "N passed, N failed, N skipped".
 # A full run fails below a minimum count, so that tests cannot vanish unnoticed,
@@ -13,9 +17,11 @@ cd "$(dirname "$0")/.."
 . packaging/lib/dependencies.sh
 
 preset=release
+matrix=
 case ${1-} in
+  --matrix) matrix=${2:-200} ;;
   --asan | --tsan | --dev) preset=${1#--}; shift ;;
-  -h | --help) sed -n '4,10s/^# \{0,1\}//p' "$0"; exit ;;
+  -h | --help) sed -n '4,14s/^# \{0,1\}//p' "$0"; exit ;;
 esac
 
 vt_apt "${vt_build_packages[@]}" "${vt_test_packages[@]}"
@@ -24,6 +30,7 @@ vt_npm_tools
 vt_npm_ci tests/examples/vite-app "$vt_deps/example"
 vt_npm_ci tests/examples/vite-app "$vt_deps/example-2"
 vt_npm_ci client/grpc "$vt_deps/grpc"
+vt_npm_ci tests/integration/track/npm "$vt_deps/ground-truth"
 
 listener=$(python3 tests/support/listener.py) || true
 printf 'tracing: %s\n' "$listener"
@@ -35,6 +42,18 @@ vt_say "Building ($preset preset)"
 # Configured every time: the list of end-to-end tests is made then.
 cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset"
+
+if [ -n "$matrix" ]; then
+  vt_say 'The ground truth of file tracking'
+  export VT_TEST_TRACK_DUMP=$PWD/build/$preset/tests/integration/track/vt_track_dump
+  export VT_TEST_PROGRAMS=$PWD/build/$preset/tests/integration/track/programs
+  export VT_TEST_PRELOAD=$PWD/build/$preset/dist/lib/vtask/before-libasan.so/vt_preload.so
+  export VT_TEST_DEPS=$vt_deps
+  run=tests/integration/track/matrix/run.py
+  python3 $run --all --table "build/$preset/ground-truth.md"
+  python3 $run --rounds "$matrix"
+  exit
+fi
 
 vt_say 'Testing'
 report=$PWD/build/$preset/tests.xml

@@ -4,8 +4,10 @@
 
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
@@ -68,6 +70,21 @@ absl::string_view Dirname(absl::string_view path) {
 absl::string_view Basename(absl::string_view path) {
   const size_t slash = path.rfind('/');
   return slash == absl::string_view::npos ? path : path.substr(slash + 1);
+}
+
+std::string FileUrl(absl::string_view path) {
+  std::string url = "file://";
+  for (const char c : path) {
+    const auto byte = static_cast<unsigned char>(c);
+    // RFC 3986, 2.3 and 3.3.
+    if (absl::ascii_isalnum(byte) ||
+        absl::string_view("/-._~+@").find(c) != absl::string_view::npos) {
+      url.push_back(c);
+    } else {
+      absl::StrAppendFormat(&url, "%%%02X", byte);
+    }
+  }
+  return url;
 }
 
 }  // namespace vt::base

@@ -28,6 +28,9 @@ bool IsWithin(absl::string_view path, absl::string_view directory);
 std::optional<std::string> RelativeTo(absl::string_view path,
                                       absl::string_view directory);
 
+// The file:// URL of absolute `path`.
+std::string FileUrl(absl::string_view path);
+
 // Everything before the last slash ("" if there is none; "/" for "/x").
 absl::string_view Dirname(absl::string_view path);
 // Everything after the last slash.

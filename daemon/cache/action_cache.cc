@@ -8,17 +8,14 @@
 #include <filesystem>
 #include <system_error>
 
-#include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 
 #include "daemon/base/mutex.h"
 #include "daemon/base/status.h"
-#include "daemon/base/version.h"
 #include "daemon/cache/blob_store.h"
-#include "daemon/cache/evaluate.h"
 #include "daemon/cache/log_record.h"
-#include "daemon/cache/outputs.h"
+#include "daemon/cache/lookup.h"
 #include "daemon/cache/records.h"
 #include "daemon/cache/restore.h"
 #include "daemon/cache/store_action.h"
@@ -29,14 +26,7 @@ namespace vt::cache {
 namespace {
 
 using store::Batch;
-using store::Table;
 using vtask::storage::v1::LogChunk;
-using vtask::storage::v1::Observation;
-using vtask::storage::v1::PathSet;
-using vtask::storage::v1::Position;
-using vtask::storage::v1::Result;
-using vtask::storage::v1::Value;
-using vtask::storage::v1::WeakEntry;
 using vtask::v1::NotStored;
 
 // The order of path sets is written when it changes, their age this often.
@@ -44,40 +34,6 @@ constexpr int64_t kTouchSeconds = 3600;
 // After a failed write. RocksDB recovers from a full disk by itself within
 // about 5 s (measured on 7.8.3).
 constexpr absl::Duration kProbeInterval = absl::Seconds(5);
-
-std::string Bytes(const base::Digest& digest) {
-  return std::string(digest.AsBytes());
-}
-
-NotStored StoreFailed(absl::string_view text) {
-  NotStored why;
-  why.set_reason(NotStored::STORE_FAILED);
-  why.set_text(std::string(text));
-  return why;
-}
-
-// What was made out of somebody else's content is not the action's own: were it
-// rebuildable, a formatted source would be restored over a later edit of it, or
-// after its deletion (decisions H4).
-std::vector<std::pair<std::string, base::Digest>> OwnContents(
-    const PathSet& path_set,
-    const std::vector<std::pair<std::string, base::Digest>>& contents) {
-  absl::flat_hash_set<absl::string_view> given;
-  for (const Observation& observation : path_set.observations()) {
-    if (!observation.rebuildable() &&
-        (observation.kind() == Observation::CONTENT ||
-         observation.kind() == Observation::LINK)) {
-      given.insert(observation.path());
-    }
-  }
-  std::vector<std::pair<std::string, base::Digest>> own;
-  for (const auto& content : contents) {
-    if (!given.contains(content.first)) {
-      own.push_back(content);
-    }
-  }
-  return own;
-}
 
 class ActionCacheImpl final : public ActionCache {
  public:
@@ -96,7 +52,8 @@ class ActionCacheImpl final : public ActionCache {
                        std::vector<std::string>* notes) override;
   absl::StatusOr<std::vector<LogChunk>> ReadLog(const Hit& hit) override;
   std::optional<NotStored> Store(const ActionKey& key,
-                                 const FinishedAction& finished) override;
+                                 const FinishedAction& finished,
+                                 Hit* stored) override;
   bool IsOwnOutput(const base::Digest& weak, const std::string& path,
                    const base::Digest& digest) override;
   fingerprint::FileDigests& files() override { return files_; }
@@ -128,30 +85,10 @@ class ActionCacheImpl final : public ActionCache {
     bool is_open_ = false;
   };
 
-  // One lookup under way.
-  struct Search {
-    const ActionKey& key;
-    base::Digest weak;
-    fingerprint::World world;
-    Evaluator evaluator;
-    WeakEntry known;
-    Search(const ActionKey& k, fingerprint::World w)
-        : key(k),
-          world(std::move(w)),
-          evaluator(&world) {}
-  };
-
   fingerprint::World MakeWorld(const ActionKey& key, const base::Digest& weak);
-  // Phase two for the path set of one entry. NOT_FOUND: no result.
-  absl::StatusOr<Hit> TryPathSet(Search* search, const std::string& digest);
-  void Touch(const Search& search, int index, const Hit& hit);
-  Miss Explain(Search* search);
-  // Against the result `strong`; false if nothing can be said.
-  bool CompareWith(const base::Digest& strong, Search* search, Miss* miss);
-
-  absl::Status WriteResult(const ActionKey& key, const base::Digest& weak,
-                           const PathSet& path_set, const Result& result,
-                           const CapturedOutputs& captured);
+  void Touch(const ActionKey& key, const base::Digest& weak,
+             const Search& search, const Hit& hit);
+  absl::Status Write(const ActionKey& key, const StoredAction& action);
   bool MayWrite() const;
   void NoteWrite(const absl::Status& status);
 
@@ -193,143 +130,36 @@ bool ActionCacheImpl::IsOwnOutput(const base::Digest& weak,
   return use.is_open() && cache::IsOwnOutput(*database_, weak, path, digest);
 }
 
-absl::StatusOr<Hit> ActionCacheImpl::TryPathSet(Search* search,
-                                                const std::string& digest) {
-  VT_ASSIGN_OR_RETURN(
-      const PathSet path_set,
-      LoadRecord<PathSet>(*database_, Table::kPathSets, digest));
-  Hit hit;
-  hit.strong = fingerprint::StrongFingerprint(
-      search->weak, base::Digest::FromBytes(digest),
-      ForFingerprint(path_set, search->evaluator.Evaluate(path_set)));
-  VT_ASSIGN_OR_RETURN(hit.result,
-                      LoadResult(*database_, hit.strong, search->key.root));
-  return hit;
-}
-
 LookupResult ActionCacheImpl::Lookup(const ActionKey& key) {
-  LookupResult found;
   const Use use(this);
   if (!use.is_open()) {
-    found.miss.first_run = true;
-    found.miss.note = "the cache is closed";
-    return found;
+    LookupResult closed;
+    closed.miss.first_run = true;
+    closed.miss.note = "the cache is closed";
+    return closed;
   }
   const base::Digest weak = fingerprint::WeakFingerprint(key.description);
-  Search search(key, MakeWorld(key, weak));
-  search.weak = weak;
-  std::string note;
-  absl::StatusOr<WeakEntry> entry =
-      LoadRecord<WeakEntry>(*database_, Table::kWeak, weak.AsBytes());
-  if (entry.ok()) {
-    search.known = *std::move(entry);
-  } else if (!absl::IsNotFound(entry.status())) {
-    note = std::string(entry.status().message());
-  }
-  for (int i = 0; i < search.known.path_sets_size(); ++i) {
-    absl::StatusOr<Hit> hit =
-        TryPathSet(&search, search.known.path_sets(i).path_set());
-    if (hit.ok()) {
-      Touch(search, i, *hit);
-      found.hit = *std::move(hit);
-      return found;
-    }
-    if (!absl::IsNotFound(hit.status())) {
-      note = std::string(hit.status().message());
-    }
-  }
-  found.miss = Explain(&search);
-  if (!note.empty()) {
-    found.miss.note = absl::StrCat("the cache is damaged: ", note);
+  Search search(*database_, key, weak, MakeWorld(key, weak));
+  LookupResult found = search.Find();
+  if (found.hit.has_value()) {
+    Touch(key, weak, search, *found.hit);
   }
   return found;
 }
 
-void ActionCacheImpl::Touch(const Search& search, int index, const Hit& hit) {
+void ActionCacheImpl::Touch(const ActionKey& key, const base::Digest& weak,
+                            const Search& search, const Hit& hit) {
   const base::MutexLock lock(&write_mutex_);
   Batch batch;
-  const auto& ref = search.known.path_sets(index);
-  if (index != 0 ||
+  const auto& ref = search.hit_ref();
+  if (search.hit_index() != 0 ||
       ref.last_used_unix_s() + kTouchSeconds < absl::ToUnixSeconds(now_())) {
-    PutWeak(*database_, search.weak, ref.path_set(), now_(), &batch);
+    PutWeak(*database_, weak, ref.path_set(), now_(), &batch);
   }
-  Position position;
-  *position.mutable_description() = search.key.description;
-  position.set_weak(Bytes(search.weak));
-  position.set_strong(Bytes(hit.strong));
-  PutPosition(*database_, PositionKey(search.key.root, search.key.position),
-              position, &batch);
-  PutPosition(*database_, LastOfWeakKey(search.weak), position, &batch);
+  PutLast(*database_, key, weak, hit.strong, &batch);
   if (!batch.changes.empty() && MayWrite()) {
     NoteWrite(database_->Write(batch));
   }
-}
-
-Miss ActionCacheImpl::Explain(Search* search) {
-  Miss miss;
-  const absl::StatusOr<Position> last =
-      LoadRecord<Position>(*database_, Table::kPositions,
-                           PositionKey(search->key.root, search->key.position));
-  const std::string weak = Bytes(search->weak);
-  if (last.ok() && last->weak() != weak) {
-    miss.partial = true;
-    miss.differences = fingerprint::DescribeDifferences(
-        last->description(), search->key.description);
-    if (miss.differences.empty()) {
-      // The same in all we can name: the way it is fingerprinted changed.
-      auto& difference = miss.differences.emplace_back();
-      difference.set_kind(vtask::v1::Difference::FORMAT);
-      difference.set_change(vtask::v1::Difference::CHANGED);
-    }
-    return miss;
-  }
-  if (last.ok() &&
-      CompareWith(base::Digest::FromBytes(last->strong()), search, &miss)) {
-    return miss;
-  }
-  const absl::StatusOr<Position> of_weak = LoadRecord<Position>(
-      *database_, Table::kPositions, LastOfWeakKey(search->weak));
-  if (of_weak.ok() &&
-      CompareWith(base::Digest::FromBytes(of_weak->strong()), search, &miss)) {
-    return miss;
-  }
-  miss.first_run = !last.ok();
-  if (last.ok() && miss.note.empty()) {
-    miss.note = "the earlier result is no longer in the cache";
-  }
-  return miss;
-}
-
-bool ActionCacheImpl::CompareWith(const base::Digest& strong, Search* search,
-                                  Miss* miss) {
-  // One that is bound to another root still tells what changed.
-  const absl::StatusOr<Result> result =
-      LoadAnyResult(*database_, strong, search->key.root);
-  if (!result.ok()) {
-    return false;
-  }
-  const absl::StatusOr<PathSet> path_set =
-      LoadRecord<PathSet>(*database_, Table::kPathSets, result->path_set());
-  if (!path_set.ok() ||
-      path_set->observations_size() != result->values_size()) {
-    return false;
-  }
-  const std::vector<Value> now =
-      ForFingerprint(*path_set, search->evaluator.Evaluate(*path_set));
-  for (int i = 0; i < result->values_size(); ++i) {
-    fingerprint::AppendDifferences(path_set->observations(i), result->values(i),
-                                   now[static_cast<size_t>(i)],
-                                   &miss->differences);
-  }
-  fingerprint::SortDifferences(&miss->differences);
-  if (miss->differences.empty()) {
-    miss->note =
-        "an equal result names another directory, so it counts only "
-        "there";
-    return false;
-  }
-  miss->note.clear();
-  return true;
 }
 
 Details ActionCacheImpl::Describe(const ActionKey& key,
@@ -338,30 +168,8 @@ Details ActionCacheImpl::Describe(const ActionKey& key,
   if (!use.is_open()) {
     return {};
   }
-  Search search(key,
-                MakeWorld(key, fingerprint::WeakFingerprint(key.description)));
-  absl::StatusOr<Result> result = absl::NotFoundError("");
-  if (found.hit.has_value()) {
-    result = found.hit->result;
-  } else if (const absl::StatusOr<Position> last =
-                 LoadRecord<Position>(*database_, Table::kPositions,
-                                      PositionKey(key.root, key.position));
-             last.ok() && !found.miss.partial) {
-    result = LoadAnyResult(*database_, base::Digest::FromBytes(last->strong()),
-                           key.root);
-  }
-  if (!result.ok()) {
-    return {};
-  }
-  const absl::StatusOr<PathSet> path_set =
-      LoadRecord<PathSet>(*database_, Table::kPathSets, result->path_set());
-  if (!path_set.ok() ||
-      path_set->observations_size() != result->values_size()) {
-    return {};
-  }
-  return DescribeResult(
-      *result, *path_set,
-      ForFingerprint(*path_set, search.evaluator.Evaluate(*path_set)));
+  const base::Digest weak = fingerprint::WeakFingerprint(key.description);
+  return Search(*database_, key, weak, MakeWorld(key, weak)).Describe(found);
 }
 
 absl::Status ActionCacheImpl::Restore(const ActionKey& key, const Hit& hit,
@@ -381,8 +189,9 @@ absl::StatusOr<std::vector<LogChunk>> ActionCacheImpl::ReadLog(const Hit& hit) {
   return LoadLog(hit.result, blobs_);
 }
 
-std::optional<NotStored> ActionCacheImpl::Store(
-    const ActionKey& key, const FinishedAction& finished) {
+std::optional<NotStored> ActionCacheImpl::Store(const ActionKey& key,
+                                                const FinishedAction& finished,
+                                                Hit* stored) {
   const Use use(this);
   if (!use.is_open()) {
     return StoreFailed("the cache is closed");
@@ -391,92 +200,36 @@ std::optional<NotStored> ActionCacheImpl::Store(
     return StoreFailed(health());
   }
   const base::Digest weak = fingerprint::WeakFingerprint(key.description);
-  const PathSet path_set = Canonical(finished.path_set);
-  NotStored why;
-  std::optional<std::vector<Value>> values =
-      EvaluateFinished(path_set, finished, MakeWorld(key, weak), &why);
-  if (!values.has_value()) {
-    return why;
-  }
-  *values = ForFingerprint(path_set, *std::move(values));
-
-  std::string failed_path;
-  absl::StatusOr<CapturedOutputs> captured =
-      CaptureOutputs(key.root, finished.outputs, blobs_, &files_, &failed_path);
-  if (!captured.ok()) {
-    NoteWrite(captured.status());
-    why = StoreFailed(captured.status().message());
-    why.set_path(failed_path);
-    if (absl::IsAborted(captured.status())) {
-      why.set_reason(NotStored::OUTPUT_CHANGED);
-    } else if (absl::IsOutOfRange(captured.status())) {
-      why.set_reason(NotStored::DEVICE_OR_LIMIT);
+  StoredAction action;
+  absl::Status written;
+  if (std::optional<NotStored> why =
+          PrepareStore(key, finished, MakeWorld(key, weak), blobs_, now_(),
+                       &action, &written)) {
+    if (!written.ok()) {
+      NoteWrite(written);
     }
     return why;
   }
-
-  Result result;
-  result.set_weak(Bytes(weak));
-  result.set_path_set(Bytes(fingerprint::PathSetDigest(path_set)));
-  *result.mutable_values() = {values->begin(), values->end()};
-  *result.mutable_outputs() = {captured->outputs.begin(),
-                               captured->outputs.end()};
-  *result.mutable_deletions() = {finished.deletions.begin(),
-                                 finished.deletions.end()};
-  *result.mutable_refilled() = {finished.refilled.begin(),
-                                finished.refilled.end()};
-  result.set_duration_us(absl::ToInt64Microseconds(finished.duration));
-  result.set_stored_unix_s(absl::ToUnixSeconds(now_()));
-  result.set_vtask_version(std::string(base::Version()));
-  if (captured->names_root || LogNamesRoot(finished.log, key.root)) {
-    result.set_root(key.root);
-  }
-  absl::Status written = StoreLog(finished.log, blobs_, &result);
-  if (written.ok()) {
-    // The blobs are all there: from here on it is one batch.
-    written = WriteResult(key, weak, path_set, result, *captured);
-  }
+  // The blobs are all there: from here on it is one batch.
+  written = Write(key, action);
   NoteWrite(written);
   if (!written.ok()) {
     return StoreFailed(written.message());
+  }
+  if (stored != nullptr) {
+    *stored = {action.strong, std::move(action.path_set),
+               std::move(action.result)};
   }
   // Lost with the daemon at worst: then they are hashed again.
   files_.Save().IgnoreError();
   return std::nullopt;
 }
 
-absl::Status ActionCacheImpl::WriteResult(const ActionKey& key,
-                                          const base::Digest& weak,
-                                          const PathSet& path_set,
-                                          const Result& result,
-                                          const CapturedOutputs& captured) {
-  const base::Digest strong = fingerprint::StrongFingerprint(
-      weak, base::Digest::FromBytes(result.path_set()),
-      {result.values().begin(), result.values().end()});
-  const std::string bound_key =
-      absl::StrCat(strong.AsBytes(), fingerprint::RootId(key.root));
+absl::Status ActionCacheImpl::Write(const ActionKey& key,
+                                    const StoredAction& action) {
   const base::MutexLock lock(&write_mutex_);
   Batch batch;
-  if (result.root().empty()) {
-    batch.Put(Table::kResults, strong.AsBytes(), result.SerializeAsString());
-    // An earlier run may have named the root: a lookup would prefer that.
-    batch.Delete(Table::kResults, bound_key);
-  } else {
-    batch.Put(Table::kResults, bound_key, result.SerializeAsString());
-    batch.Put(Table::kMeta, absl::StrCat("root:", key.root),
-              fingerprint::RootId(key.root));
-  }
-  batch.Put(Table::kPathSets, result.path_set(), path_set.SerializeAsString());
-  PutWeak(*database_, weak, result.path_set(), now_(), &batch);
-  PutOwnOutputs(*database_, weak, OwnContents(path_set, captured.contents),
-                &batch);
-  Position position;
-  *position.mutable_description() = key.description;
-  position.set_weak(Bytes(weak));
-  position.set_strong(Bytes(strong));
-  PutPosition(*database_, PositionKey(key.root, key.position), position,
-              &batch);
-  PutPosition(*database_, LastOfWeakKey(weak), position, &batch);
+  PutStored(*database_, key, action, now_(), &batch);
   return database_->Write(batch);
 }
 

@@ -41,6 +41,7 @@ struct ActionKey {
 
 struct Hit {
   base::Digest strong;
+  vtask::storage::v1::PathSet path_set;  // aligned with result.values
   vtask::storage::v1::Result result;
 };
 struct Miss {
@@ -60,8 +61,8 @@ struct LookupResult {
 // reports and configuration.
 struct FinishedAction {
   vtask::storage::v1::PathSet path_set;
-  // Values that the disk no longer shows: pre-states of paths that the action
-  // changed. By (kind, path) of the observation.
+  // Values that the disk need not show any more: pre-states of paths that the
+  // action changed, and what nested actions saw. By KnownValueKey.
   std::map<std::pair<int, std::string>, vtask::storage::v1::Value> known_values;
   std::vector<std::string> outputs;  // relative paths
   std::vector<vtask::storage::v1::Deletion> deletions;
@@ -81,7 +82,13 @@ struct FinishedAction {
   // in own_changes, the input changed while it ran. Without it a file that
   // somebody removes after it was read is stored as missing.
   std::map<std::string, bool> found_missing;
+  // The result counts only in this root, whatever it names (decisions H8).
+  bool root_only = false;
 };
+
+// Of FinishedAction::known_values: kind and path; of a glob its patterns.
+std::pair<int, std::string> KnownValueKey(
+    const vtask::storage::v1::Observation& observation);
 
 // Thread-safe. Blocking.
 class ActionCache {
@@ -118,9 +125,11 @@ class ActionCache {
       const Hit& hit) = 0;
 
   // Stores the result; nullopt when it was, else why not (INPUT_CHANGED with
-  // the path, STORE_FAILED). Reads and compresses the outputs.
+  // the path, STORE_FAILED). Reads and compresses the outputs. `*stored`, if
+  // not null, becomes what a lookup finds from now on.
   virtual std::optional<vtask::v1::NotStored> Store(
-      const ActionKey& key, const FinishedAction& finished) = 0;
+      const ActionKey& key, const FinishedAction& finished,
+      Hit* stored = nullptr) = 0;
 
   // Whether content `digest` was once recorded as output at `path` for this
   // weak fingerprint (decisions H4).

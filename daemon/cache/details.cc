@@ -39,19 +39,24 @@ void Append(Unchanged::What what, const std::string& path, Details* details) {
   unchanged.set_path(path);
 }
 
-// Files first; a path that was read in two ways counts once.
+// A path that was read in two ways counts once.
 auto Order(const Unchanged& u) {
-  const bool is_file =
-      u.what() != Unchanged::ENV && u.what() != Unchanged::PROGRAM;
-  return std::tuple(!is_file, u.path(), u.what());
+  const int group = u.what() == Unchanged::ENV       ? 2
+                    : u.what() == Unchanged::PROGRAM ? 1
+                                                     : 0;
+  return std::tuple(group, u.path(), u.what());
 }
 
 }  // namespace
 
-Details DescribeResult(const vtask::storage::v1::Result& result,
+Details DescribeResult(const vtask::storage::v1::WeakDescription& description,
+                       const vtask::storage::v1::Result& result,
                        const vtask::storage::v1::PathSet& path_set,
                        const std::vector<Value>& now) {
   Details details;
+  for (const vtask::storage::v1::EnvValue& value : description.env()) {
+    Append(Unchanged::ENV, value.name(), &details);
+  }
   for (int i = 0; i < path_set.observations_size(); ++i) {
     const Observation& observation = path_set.observations(i);
     const Value& value = result.values(i);
@@ -77,6 +82,8 @@ Details DescribeResult(const vtask::storage::v1::Result& result,
         break;
     }
   }
+  details.result = result;
+  details.path_set = path_set;
   std::sort(details.unchanged.begin(), details.unchanged.end(),
             [](const Unchanged& a, const Unchanged& b) {
               return Order(a) < Order(b);

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,12 +15,19 @@
 namespace vt::cache {
 
 struct Details {
-  std::vector<vtask::v1::Unchanged> unchanged;  // files by path, then others
-  std::vector<std::string> outputs;             // files and links, by path
+  // Files by path, then programs, then variables.
+  std::vector<vtask::v1::Unchanged> unchanged;
+  std::vector<std::string> outputs;  // files and links, by path
+  // The whole of it; `result.values` are aligned with `path_set`. Unset if
+  // there is none.
+  std::optional<vtask::storage::v1::Result> result;
+  vtask::storage::v1::PathSet path_set;
 };
 
-// `now`: values aligned with `path_set`, as evaluated in the present.
-Details DescribeResult(const vtask::storage::v1::Result& result,
+// `description` is the same now as then. `now`: values aligned with `path_set`,
+// as evaluated in the present.
+Details DescribeResult(const vtask::storage::v1::WeakDescription& description,
+                       const vtask::storage::v1::Result& result,
                        const vtask::storage::v1::PathSet& path_set,
                        const std::vector<vtask::storage::v1::Value>& now);
 

@@ -29,6 +29,15 @@ std::string OwnKey(const base::Digest& weak, const std::string& path) {
   return absl::StrCat(weak.AsBytes(), path);
 }
 
+void PutPosition(const Database& database, const std::string& key,
+                 const Position& position, Batch* batch) {
+  std::string bytes = position.SerializeAsString();
+  const absl::StatusOr<std::string> old = database.Get(Table::kPositions, key);
+  if (!old.ok() || *old != bytes) {
+    batch->Put(Table::kPositions, key, std::move(bytes));
+  }
+}
+
 }  // namespace
 
 std::string PositionKey(const std::string& root, const std::string& position) {
@@ -84,13 +93,15 @@ bool IsOwnOutput(const Database& database, const base::Digest& weak,
              own->content_digests().end();
 }
 
-void PutPosition(const Database& database, const std::string& key,
-                 const Position& position, Batch* batch) {
-  std::string bytes = position.SerializeAsString();
-  const absl::StatusOr<std::string> old = database.Get(Table::kPositions, key);
-  if (!old.ok() || *old != bytes) {
-    batch->Put(Table::kPositions, key, std::move(bytes));
-  }
+void PutLast(const Database& database, const ActionKey& key,
+             const base::Digest& weak, const base::Digest& strong,
+             Batch* batch) {
+  Position position;
+  *position.mutable_description() = key.description;
+  position.set_weak(std::string(weak.AsBytes()));
+  position.set_strong(std::string(strong.AsBytes()));
+  PutPosition(database, PositionKey(key.root, key.position), position, batch);
+  PutPosition(database, LastOfWeakKey(weak), position, batch);
 }
 
 void PutWeak(const Database& database, const base::Digest& weak,

@@ -14,6 +14,7 @@
 
 #include "daemon/base/digest.h"
 #include "daemon/base/status.h"
+#include "daemon/cache/action_cache.h"
 #include "daemon/store/database.h"
 #include "vtask/storage/v1/storage.pb.h"
 
@@ -49,9 +50,10 @@ bool IsOwnOutput(const store::Database& database, const base::Digest& weak,
 
 // These read a record, change it, and put it into `batch` if it is news. The
 // caller keeps others from doing so before the batch is written.
-void PutPosition(const store::Database& database, const std::string& key,
-                 const vtask::storage::v1::Position& position,
-                 store::Batch* batch);
+// The last result of the position of `key`, and that of its weak fingerprint.
+void PutLast(const store::Database& database, const ActionKey& key,
+             const base::Digest& weak, const base::Digest& strong,
+             store::Batch* batch);
 // Moves `path_set` to the front.
 void PutWeak(const store::Database& database, const base::Digest& weak,
              const std::string& path_set, absl::Time now, store::Batch* batch);

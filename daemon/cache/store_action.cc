@@ -2,212 +2,149 @@
 
 #include "daemon/cache/store_action.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-
-#include <string>
-
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 
-#include "daemon/base/path.h"
+#include "daemon/base/version.h"
+#include "daemon/cache/evaluate.h"
+#include "daemon/cache/finished.h"
+#include "daemon/cache/log_record.h"
+#include "daemon/cache/outputs.h"
+#include "daemon/cache/records.h"
+#include "daemon/fingerprint/file_digests.h"
+#include "daemon/fingerprint/sink.h"
 
 namespace vt::cache {
 namespace {
 
-using fingerprint::FileState;
 using fingerprint::World;
-using vtask::storage::v1::Member;
+using store::Table;
 using vtask::storage::v1::Observation;
 using vtask::storage::v1::PathSet;
+using vtask::storage::v1::Position;
+using vtask::storage::v1::Result;
 using vtask::storage::v1::Value;
 using vtask::v1::NotStored;
 
-bool IsOfFiles(Observation::Kind kind) {
-  switch (kind) {
-    case Observation::CONTENT:
-    case Observation::METADATA:
-    case Observation::EXISTENCE:
-    case Observation::LINK:
-    case Observation::LISTING:
-    case Observation::GLOB:
-    case Observation::EXECUTED:
-      return true;
-    default:
-      return false;
-  }
+std::string Bytes(const base::Digest& digest) {
+  return std::string(digest.AsBytes());
 }
 
-int64_t ToNs(const struct statx_timestamp& t) {
-  return t.tv_sec * 1'000'000'000 + t.tv_nsec;
+// What was made out of somebody else's content is not the action's own: were it
+// rebuildable, a formatted source would be restored over a later edit of it, or
+// after its deletion (decisions H4).
+std::vector<std::pair<std::string, base::Digest>> OwnContents(
+    const PathSet& path_set,
+    const std::vector<std::pair<std::string, base::Digest>>& contents) {
+  absl::flat_hash_set<absl::string_view> given;
+  for (const Observation& observation : path_set.observations()) {
+    if (!observation.rebuildable() &&
+        (observation.kind() == Observation::CONTENT ||
+         observation.kind() == Observation::LINK)) {
+      given.insert(observation.path());
+    }
+  }
+  std::vector<std::pair<std::string, base::Digest>> own;
+  for (const auto& content : contents) {
+    if (!given.contains(content.first)) {
+      own.push_back(content);
+    }
+  }
+  return own;
 }
 
-class FinishedEvaluator {
- public:
-  FinishedEvaluator(const FinishedAction& finished, const World& world)
-      : finished_(finished),
-        world_(world),
-        started_ns_(absl::ToUnixNanos(finished.started)),
-        // Without a look at the file clock: its tick is 10 ms at most.
-        start_tick_ns_(finished.started_file_clock_ns != 0
-                           ? finished.started_file_clock_ns
-                           : started_ns_ - 10'000'000) {
-    for (const std::string& path : finished.own_changes) {
-      own_.insert(path);
-      own_directories_.insert(std::string(base::Dirname(path)));
-    }
+NotStored OutputFailed(const absl::Status& status, const std::string& path) {
+  NotStored why = StoreFailed(status.message());
+  why.set_path(path);
+  if (absl::IsAborted(status)) {
+    why.set_reason(NotStored::OUTPUT_CHANGED);
+  } else if (absl::IsOutOfRange(status)) {
+    why.set_reason(NotStored::DEVICE_OR_LIMIT);
   }
-
-  // Into `*value`; false if the input changed: then changed() says which.
-  bool Evaluate(const Observation& observation, Value* value) {
-    if (observation.rebuildable()) {
-      value->set_type(Value::REBUILDABLE);
-      return true;
-    }
-    const auto known = finished_.known_values.find(
-        {static_cast<int>(observation.kind()), observation.path()});
-    const bool is_known = known != finished_.known_values.end();
-    if (observation.kind() == Observation::GLOB) {
-      return EvaluateGlob(observation, is_known ? &known->second : nullptr,
-                          value);
-    }
-    if (is_known) {
-      *value = known->second;
-      return true;
-    }
-    *value = fingerprint::Observe(observation, world_);
-    if (!IsOfFiles(observation.kind()) || own_.contains(observation.path())) {
-      return true;
-    }
-    const auto found = finished_.found_missing.find(observation.path());
-    if (found != finished_.found_missing.end() &&
-        found->second != (value->type() == Value::MISSING)) {
-      return Changed(observation.path());
-    }
-    if (observation.kind() == Observation::LISTING) {
-      return ListingIsUnchanged(observation.path(), *value);
-    }
-    return FileIsUnchanged(observation.path(),
-                           observation.kind() == Observation::EXECUTED,
-                           value->type());
-  }
-
-  const std::string& changed() const { return changed_; }
-
- private:
-  bool Changed(const std::string& path) {
-    changed_ = path;
-    return false;
-  }
-
-  // What counts of a directory, other than its entries, does not change its
-  // times alone; and entries come and go all the time.
-  bool FileIsUnchanged(const std::string& path, bool is_executed,
-                       Value::Type type) {
-    if (type != Value::FILE && type != Value::SYMLINK) {
-      return true;
-    }
-    const std::string root = is_executed ? "" : world_.root;
-    const std::string name = fingerprint::AbsolutePath(world_.root, path);
-    FileState state =
-        world_.files->Look(root, name, is_executed, /*want_content=*/false);
-    if (state.type != Value::MISSING && state.ctime_ns < start_tick_ns_) {
-      return true;
-    }
-    // So young that the clock does not tell. Had we read it before?
-    state = world_.files->Look(root, name, is_executed, /*want_content=*/true);
-    const bool was_read_before =
-        state.known_since_ns != 0 && state.known_since_ns <= started_ns_;
-    return was_read_before || Changed(path);
-  }
-
-  bool ListingIsUnchanged(const std::string& path, const Value& value) {
-    if (value.type() != Value::DIRECTORY) {
-      return true;
-    }
-    if (own_directories_.contains(path)) {
-      // The action moved its time itself. An entry of somebody else may have
-      // come after it was listed; one that has gone is not noticed.
-      for (const Member& member : value.members()) {
-        const std::string child = base::JoinPath(path, member.name());
-        if (!own_.contains(child) && HasJustCome(child)) {
-          return Changed(child);
-        }
-      }
-      return true;
-    }
-    const FileState state = world_.files->Look(
-        world_.root, fingerprint::AbsolutePath(world_.root, path),
-        /*follow=*/false, /*want_content=*/false);
-    return state.mtime_ns < start_tick_ns_ || Changed(path);
-  }
-
-  // Whether the name is younger than the start: made, renamed or linked. A
-  // change of what is there moves mtime and ctime to the same moment.
-  bool HasJustCome(const std::string& path) {
-    const std::string name = fingerprint::AbsolutePath(world_.root, path);
-    struct statx st = {};
-    if (::statx(AT_FDCWD, name.c_str(), AT_SYMLINK_NOFOLLOW,
-                STATX_BASIC_STATS | STATX_BTIME, &st) != 0) {
-      return true;
-    }
-    const int64_t ctime = ToNs(st.stx_ctime);
-    const bool knows_birth = (st.stx_mask & STATX_BTIME) != 0;
-    return ctime >= start_tick_ns_ &&
-           (!knows_birth || ToNs(st.stx_btime) >= start_tick_ns_ ||
-            ctime != ToNs(st.stx_mtime));
-  }
-
-  // Explicit inputs count as they were before the run, if the caller looked
-  // and must still be that, but for what the action did itself.
-  bool EvaluateGlob(const Observation& observation, const Value* before,
-                    Value* value) {
-    const Value now = fingerprint::Observe(observation, world_);
-    for (const Member& member : now.members()) {
-      if (!own_.contains(member.name()) &&
-          !FileIsUnchanged(member.name(), /*is_executed=*/false,
-                           member.type())) {
-        return false;
-      }
-    }
-    *value = before == nullptr ? now : *before;
-    std::vector<vtask::v1::Difference> differences;
-    fingerprint::AppendDifferences(observation, *value, now, &differences);
-    for (const vtask::v1::Difference& difference : differences) {
-      if (!own_.contains(difference.path())) {
-        return Changed(difference.path());
-      }
-    }
-    return true;
-  }
-
-  const FinishedAction& finished_;
-  const World& world_;
-  const int64_t started_ns_;
-  // Whatever happened after the start left a time that is not smaller.
-  const int64_t start_tick_ns_;
-  absl::flat_hash_set<std::string> own_;
-  absl::flat_hash_set<std::string> own_directories_;
-  std::string changed_;
-};
+  return why;
+}
 
 }  // namespace
 
-std::optional<std::vector<Value>> EvaluateFinished(
-    const PathSet& path_set, const FinishedAction& finished, const World& world,
-    NotStored* why) {
-  FinishedEvaluator evaluator(finished, world);
-  std::vector<Value> values;
-  values.reserve(static_cast<size_t>(path_set.observations_size()));
-  for (const Observation& observation : path_set.observations()) {
-    if (!evaluator.Evaluate(observation, &values.emplace_back())) {
-      why->set_reason(NotStored::INPUT_CHANGED);
-      why->set_path(evaluator.changed());
-      why->set_text("an input changed while the task ran:");
-      return std::nullopt;
-    }
+NotStored StoreFailed(absl::string_view text) {
+  NotStored why;
+  why.set_reason(NotStored::STORE_FAILED);
+  why.set_text(std::string(text));
+  return why;
+}
+
+std::optional<NotStored> PrepareStore(const ActionKey& key,
+                                      const FinishedAction& finished,
+                                      const World& world,
+                                      const BlobStore& blobs, absl::Time now,
+                                      StoredAction* stored,
+                                      absl::Status* written) {
+  stored->weak = fingerprint::WeakFingerprint(key.description);
+  stored->path_set = Canonical(finished.path_set);
+  NotStored why;
+  std::optional<std::vector<Value>> values =
+      EvaluateFinished(stored->path_set, finished, world, &why);
+  if (!values.has_value()) {
+    return why;
   }
-  return values;
+  *values = ForFingerprint(stored->path_set, *std::move(values));
+
+  std::string failed_path;
+  absl::StatusOr<CapturedOutputs> captured = CaptureOutputs(
+      key.root, finished.outputs, blobs, world.files, &failed_path);
+  if (!captured.ok()) {
+    *written = captured.status();
+    return OutputFailed(captured.status(), failed_path);
+  }
+
+  Result& result = stored->result;
+  const base::Digest path_set = fingerprint::PathSetDigest(stored->path_set);
+  result.set_weak(Bytes(stored->weak));
+  result.set_path_set(Bytes(path_set));
+  *result.mutable_values() = {values->begin(), values->end()};
+  *result.mutable_outputs() = {captured->outputs.begin(),
+                               captured->outputs.end()};
+  *result.mutable_deletions() = {finished.deletions.begin(),
+                                 finished.deletions.end()};
+  *result.mutable_refilled() = {finished.refilled.begin(),
+                                finished.refilled.end()};
+  result.set_duration_us(absl::ToInt64Microseconds(finished.duration));
+  result.set_stored_unix_s(absl::ToUnixSeconds(now));
+  result.set_vtask_version(std::string(base::Version()));
+  if (finished.root_only || captured->names_root ||
+      LogNamesRoot(finished.log, key.root)) {
+    result.set_root(key.root);
+  }
+  stored->strong =
+      fingerprint::StrongFingerprint(stored->weak, path_set, *values);
+  stored->own_contents = OwnContents(stored->path_set, captured->contents);
+  *written = StoreLog(finished.log, blobs, &result);
+  if (!written->ok()) {
+    return StoreFailed(written->message());
+  }
+  return std::nullopt;
+}
+
+void PutStored(const store::Database& database, const ActionKey& key,
+               const StoredAction& stored, absl::Time now,
+               store::Batch* batch) {
+  const Result& result = stored.result;
+  const std::string root_id = fingerprint::RootId(key.root);
+  const std::string bound_key = absl::StrCat(stored.strong.AsBytes(), root_id);
+  if (result.root().empty()) {
+    batch->Put(Table::kResults, stored.strong.AsBytes(),
+               result.SerializeAsString());
+    // An earlier run may have named the root: a lookup would prefer that.
+    batch->Delete(Table::kResults, bound_key);
+  } else {
+    batch->Put(Table::kResults, bound_key, result.SerializeAsString());
+    batch->Put(Table::kMeta, absl::StrCat("root:", key.root), root_id);
+  }
+  batch->Put(Table::kPathSets, result.path_set(),
+             stored.path_set.SerializeAsString());
+  PutWeak(database, stored.weak, result.path_set(), now, batch);
+  PutOwnOutputs(database, stored.weak, stored.own_contents, batch);
+  PutLast(database, key, stored.weak, stored.strong, batch);
 }
 
 }  // namespace vt::cache

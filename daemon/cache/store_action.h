@@ -1,29 +1,52 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a finished action saw, as values, and the proof that nobody changed it
-// meanwhile (spec/runner.md X-29).
+// From a finished action to the records that a store writes.
 
 #pragma once
 
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+
+#include "daemon/base/digest.h"
 #include "daemon/cache/action_cache.h"
+#include "daemon/cache/blob_store.h"
 #include "daemon/fingerprint/observe.h"
+#include "daemon/store/database.h"
 #include "vtask/storage/v1/storage.pb.h"
 #include "vtask/v1/run_event.pb.h"
 
 namespace vt::cache {
 
-// Values of `path_set` (canonical) as the action saw them, aligned with it.
-// nullopt and `*why` if an input changed while the action ran. Blocking.
-//
-// An input counts as unchanged if its ctime (of a listing: the directory's
-// mtime) is older than the start; or if this daemon had read the same content
-// under the same identity before the start. What the action itself changed is
-// exempt: its values are in known_values, or it is rebuildable.
-std::optional<std::vector<vtask::storage::v1::Value>> EvaluateFinished(
-    const vtask::storage::v1::PathSet& path_set, const FinishedAction& finished,
-    const fingerprint::World& world, vtask::v1::NotStored* why);
+// All blobs that it names are in the blob store.
+struct StoredAction {
+  base::Digest weak;
+  base::Digest strong;
+  vtask::storage::v1::PathSet path_set;
+  vtask::storage::v1::Result result;
+  // Path and content digest of the outputs, for IsOwnOutput (decisions H4).
+  std::vector<std::pair<std::string, base::Digest>> own_contents;
+};
+
+// Checks that no input changed meanwhile, and puts outputs and log into
+// `blobs`. Returns why it may not be stored, or nullopt and `*stored`.
+// `*written`: how the blob store took it. `world` is that of the action, with
+// its root. Blocking.
+std::optional<vtask::v1::NotStored> PrepareStore(
+    const ActionKey& key, const FinishedAction& finished,
+    const fingerprint::World& world, const BlobStore& blobs, absl::Time now,
+    StoredAction* stored, absl::Status* written);
+
+// Adds all records of `stored` to `batch`. The caller keeps others from
+// changing shared records until it is written.
+void PutStored(const store::Database& database, const ActionKey& key,
+               const StoredAction& stored, absl::Time now, store::Batch* batch);
+
+// STORE_FAILED.
+vtask::v1::NotStored StoreFailed(absl::string_view text);
 
 }  // namespace vt::cache

@@ -75,7 +75,7 @@ constexpr size_t kGuardSize = 64 * 1024;  // covers every page size in use
 #define VT_ON_CHILD_STACK \
   ABSL_ATTRIBUTE_NO_SANITIZE_ADDRESS ABSL_ATTRIBUTE_NO_SANITIZE_UNDEFINED
 
-VT_ON_CHILD_STACK [[noreturn]] void Fail(ChildContext* context, Stage stage) {
+[[noreturn]] VT_ON_CHILD_STACK void Fail(ChildContext* context, Stage stage) {
   context->error = errno;
   context->stage = stage;
   for (;;) {
@@ -166,6 +166,9 @@ VT_ON_CHILD_STACK int RunChild(void* argument) {
   ::syscall(SYS_setpriority, PRIO_PROCESS, 0, options.nice);
   if (options.filter != nullptr) {
     InstallFilter(context);
+  }
+  if (options.probe != nullptr) {
+    options.probe(options.probe_argument);
   }
   InstallStdio(context);
   const uint64_t no_signals = 0;

@@ -40,6 +40,11 @@ struct SpawnOptions {
   const sock_fprog* filter = nullptr;
   unsigned filter_flags = 0;  // SECCOMP_FILTER_FLAG_*
   int listener_pipe = -1;
+  // For the tracker's self-test: called in the child under the filter, before
+  // execve. System calls only, no allocation, no lock: it shares this process's
+  // memory. Null: nothing.
+  void (*probe)(void* argument) = nullptr;
+  void* probe_argument = nullptr;
 };
 
 struct Child {

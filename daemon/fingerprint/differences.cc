@@ -206,6 +206,8 @@ std::vector<Difference> DescribeDifferences(const WeakDescription& before,
     Difference* difference = Add(Difference::ARGS, Difference::CHANGED, &out);
     difference->set_from(absl::StrJoin(before.args(), " "));
     difference->set_to(absl::StrJoin(now.args(), " "));
+    *difference->mutable_from_args() = before.args();
+    *difference->mutable_to_args() = now.args();
   }
   changed(Difference::CWD, before.cwd(), now.cwd());
   if (!SameConfig(before.input(), now.input())) {

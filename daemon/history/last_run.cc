@@ -2,6 +2,9 @@
 
 #include "daemon/history/last_run.h"
 
+#include <filesystem>
+#include <system_error>
+
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/file.h"
@@ -49,6 +52,11 @@ absl::StatusOr<vtask::v1::RunRecord> LoadLastRun(
         "read. Run a task to generate a new summary.");
   }
   return record;
+}
+
+void ForgetLastRuns(const std::string& directory) {
+  std::error_code ignored;
+  std::filesystem::remove_all(directory, ignored);
 }
 
 }  // namespace vt::history

@@ -24,4 +24,7 @@ absl::Status SaveLastRun(const std::string& directory,
 absl::StatusOr<vtask::v1::RunRecord> LoadLastRun(
     const std::string& directory, const std::string& workspace_root);
 
+// Forgets those of all workspaces. What cannot be removed stays. Blocking.
+void ForgetLastRuns(const std::string& directory);
+
 }  // namespace vt::history

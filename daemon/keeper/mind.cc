@@ -22,6 +22,10 @@ namespace vt::keeper {
 namespace {
 
 constexpr int64_t kGraceMs = 2000;  // decisions H17, its last step
+// A signal to our whole process group reaches us, the task and the shim at the
+// same moment; what the shim passes on within this time of our own is that one
+// (a guess, far above what the kernel takes to go through a group).
+constexpr int64_t kSameSignalMs = 200;
 
 // Whether `number` is a wish to interrupt, and not one that whoever started us
 // has set to be ignored (nohup, `&` in a script).
@@ -59,8 +63,11 @@ class Minder {
   }
 
  private:
+  // Handle all that has come; never block.
   void HandleShim();
   void HandleSignals();
+  // Whether the task has `number` from elsewhere, being in our group.
+  bool HasJustHeard(int number);
   // Reaps; false when there is no child left.
   bool Reap();
   [[noreturn]] void KillAll() {
@@ -75,6 +82,9 @@ class Minder {
   bool ended_ = false;
   int status_ = 0;
   int interruptions_ = 0;
+  // The last interruption that came to ourselves.
+  int heard_ = 0;
+  int64_t heard_at_ms_ = 0;
 };
 
 // In the child: becomes the task, or tells `report` the errno of the failure.
@@ -121,15 +131,31 @@ bool Minder::Start(char** command, const sigset_t& mask) {
 }
 
 void Minder::HandleShim() {
-  char text[32] = {};
-  const ssize_t n = ::recv(socket_, text, sizeof text - 1, 0);
-  if (n <= 0) {
-    KillAll();
-  }
-  if (std::strncmp(text, "T ", 2) == 0 && !ended_) {
+  for (;;) {
+    char text[32] = {};
+    const ssize_t n = ::recv(socket_, text, sizeof text - 1, MSG_DONTWAIT);
+    if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+      return;
+    }
+    if (n <= 0) {
+      KillAll();
+    }
+    if (std::strncmp(text, "T ", 2) != 0) {
+      continue;
+    }
     ++interruptions_;
-    ::kill(task_, std::atoi(text + 2));
+    const int number = std::atoi(text + 2);
+    if (!ended_ && !HasJustHeard(number)) {
+      ::kill(task_, number);
+    }
   }
+}
+
+bool Minder::HasJustHeard(int number) {
+  HandleSignals();
+  const bool heard = heard_ == number && NowMs() - heard_at_ms_ < kSameSignalMs;
+  heard_ = 0;
+  return heard;
 }
 
 void Minder::HandleSignals() {
@@ -139,6 +165,8 @@ void Minder::HandleSignals() {
     }
     if (IsInterruption(number)) {
       ++interruptions_;
+      heard_ = number;
+      heard_at_ms_ = NowMs();
     }
   }
 }
@@ -169,7 +197,9 @@ int Minder::Serve() {
 }
 
 void Minder::EndLeftovers() {
-  // What arrived together with the task's own end counts.
+  // What arrived together with the task's own end counts. The shim tells us
+  // first and the daemon after, so that it is here if the task died of it.
+  HandleShim();
   HandleSignals();
   if (interruptions_ == 0) {
     return;
@@ -185,7 +215,6 @@ void Minder::EndLeftovers() {
         WaitForEither(socket_, signal_fd_.get(), static_cast<int>(left));
     if (ready.first) {
       HandleShim();
-      ++interruptions_;
     }
     if (ready.second) {
       HandleSignals();

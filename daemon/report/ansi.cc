@@ -19,11 +19,13 @@ absl::string_view Code(Style style) {
     case Style::kDisabled:
       return "30";
     case Style::kBrand:
-      return "1;34";
+      return "34;1";
     case Style::kSaved:
-      return "1;32";
+      return "32;1";
+    case Style::kStrong:
+      return "1";
     case Style::kBad:
-      return "1;31";
+      return "31;1";
   }
   return "0";
 }

@@ -19,6 +19,7 @@ enum class Style {
   kDim,
   kBrand,
   kSaved,
+  kStrong,
   kBad
 };
 

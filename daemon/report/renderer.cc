@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "daemon/report/github.h"
 #include "daemon/report/texts.h"
 
 namespace vt::report {
@@ -15,6 +16,15 @@ using vtask::v1::ActionOutput;
 using vtask::v1::ActionStarted;
 using vtask::v1::Notice;
 using vtask::v1::RunEvent;
+
+namespace {
+
+bool Failed(const ActionFinished& finished) {
+  return finished.outcome() == ActionFinished::FAILED ||
+         finished.outcome() == ActionFinished::SPAWN_FAILED;
+}
+
+}  // namespace
 
 bool WantsColour(const std::string* force_color, const std::string* no_color,
                  const std::string* term, bool is_terminal) {
@@ -65,8 +75,8 @@ std::string Renderer::Label(const Open& open) const {
                       " ");
 }
 
-std::string Renderer::StartLine(const ActionStarted& started) const {
-  const bool colour = options_.colour_stdout;
+std::string StartLine(const ActionStarted& started, bool is_planned,
+                      bool colour) {
   const vtask::v1::ActionRef& action = started.action();
   std::string line = Paint(absl::StrCat(action.cwd(), "$ ", action.command()),
                            Style::kCommand, colour);
@@ -77,18 +87,25 @@ std::string Renderer::StartLine(const ActionStarted& started) const {
   };
   switch (started.cache()) {
     case vtask::v1::HIT:
-      status("◉", Style::kHit, "cache hit, replaying");
+      status("◉", Style::kHit,
+             is_planned ? "cache hit" : "cache hit, replaying");
       break;
     case vtask::v1::MISS:
-      if (const std::string reason = InlineReason(started.differences());
-          !reason.empty()) {
+      if (started.forced()) {
+        status("○", Style::kMiss, is_planned ? "forced" : "forced, executing");
+      } else if (const std::string reason = InlineReason(started);
+                 !reason.empty()) {
         status("○", Style::kMiss,
-               absl::StrCat("cache miss: ", reason, ", executing"));
+               absl::StrCat("cache miss: ", reason,
+                            is_planned ? "" : ", executing"));
       }
       break;
     case vtask::v1::DISABLED:
     case vtask::v1::BUILTIN:
       status("⊘", Style::kDisabled, "cache disabled");
+      break;
+    case vtask::v1::UNKNOWN:
+      status("◌", Style::kMiss, "depends on earlier steps");
       break;
     default:
       break;
@@ -99,9 +116,19 @@ std::string Renderer::StartLine(const ActionStarted& started) const {
 void Renderer::Start(const ActionStarted& started) {
   Open& open = open_[started.action().index()];
   open.label = started.action().label();
+  if (options_.github) {
+    open.command =
+        absl::StrCat(started.action().cwd(), "$ ", started.action().command());
+    open.start_line =
+        StartLine(started, /*is_planned=*/false, /*colour=*/false);
+  }
   const std::string label =
       options_.log == LogMode::kInterleaved ? "" : Label(open);
-  emit_(/*is_stderr=*/false, absl::StrCat(label, StartLine(started), "\n"));
+  emit_(/*is_stderr=*/false,
+        absl::StrCat(
+            label,
+            StartLine(started, /*is_planned=*/false, options_.colour_stdout),
+            "\n"));
 }
 
 void Renderer::Output(const ActionOutput& output) {
@@ -146,6 +173,16 @@ void Renderer::Output(const ActionOutput& output) {
   }
 }
 
+// What has failed is not folded: it is what one looks for.
+std::string Renderer::Block(const Open& open,
+                            const ActionFinished& finished) const {
+  if (options_.github && !Failed(finished)) {
+    return GithubGroup(absl::StrCat("[", open.label, "] ", open.start_line),
+                       open.group);
+  }
+  return absl::StrCat("── [", open.label, "] ──\n", open.group);
+}
+
 void Renderer::Finish(const ActionFinished& finished) {
   const auto found = open_.find(finished.action_index());
   if (found == open_.end()) {
@@ -166,9 +203,19 @@ void Renderer::Finish(const ActionFinished& finished) {
       absl::StrAppend(&text, Label(open), open.out.partial_line);
     }
   } else if (!open.group.empty()) {
-    absl::StrAppend(&text, "── [", open.label, "] ──\n", open.group);
+    absl::StrAppend(&text, Block(open, finished));
   }
-  emit_(/*is_stderr=*/false, absl::StrCat(text, "\n"));
+  absl::StrAppend(&text, "\n");
+  if (options_.github && Failed(finished)) {
+    absl::StrAppend(
+        &text, GithubError(open.label,
+                           absl::StrCat(open.command, ": ",
+                                        finished.error().empty()
+                                            ? absl::StrCat("exit code ",
+                                                           finished.exit_code())
+                                            : finished.error())));
+  }
+  emit_(/*is_stderr=*/false, std::move(text));
   open_.erase(found);
 }
 

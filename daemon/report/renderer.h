@@ -27,12 +27,22 @@ struct RenderOptions {
   bool colour_stderr = false;
   std::string program = "vt";  // as called: "vt run:" in the summary
   int verbose = 0;
+  // For the log of GitHub Actions: grouped output can be folded, failures
+  // become annotations (daemon/report/github.h).
+  bool github = false;
+  // URL of the directory of docs/schema as it is installed; ends with a slash.
+  std::string schemas;
 };
 
 // Whether a stream shows colours (R-OUT-4): FORCE_COLOR, NO_COLOR, terminal.
 // Null values: the variable is not set.
 bool WantsColour(const std::string* force_color, const std::string* no_color,
                  const std::string* term, bool is_terminal);
+
+// What the start line says of an action, without the label; of one that is only
+// planned (a dry run) with `is_planned`.
+std::string StartLine(const vtask::v1::ActionStarted& started, bool is_planned,
+                      bool colour);
 
 // Thread-compatible.
 class Renderer {
@@ -54,14 +64,18 @@ class Renderer {
     Stream out, err;
     std::string group;  // grouped
     std::string label;
+    // For GitHub Actions.
+    std::string command;
+    std::string start_line;
   };
 
   void Start(const vtask::v1::ActionStarted& started);
   void Output(const vtask::v1::ActionOutput& output);
   void Finish(const vtask::v1::ActionFinished& finished);
   void Say(const vtask::v1::Notice& notice);
-  std::string StartLine(const vtask::v1::ActionStarted& started) const;
   std::string Label(const Open& open) const;
+  std::string Block(const Open& open,
+                    const vtask::v1::ActionFinished& finished) const;
 
   const RenderOptions options_;
   const Emit emit_;

@@ -33,17 +33,25 @@ std::string CacheLine(const ActionStarted& started,
   const std::string not_stored = NotStoredText(finished.not_stored());
   switch (started.cache()) {
     case vtask::v1::HIT:
+      if (finished.outcome() == ActionFinished::OUTCOME_UNSPECIFIED) {
+        return "→ Cache hit\n";
+      }
       return absl::StrCat("→ Cache hit - output replayed - ",
                           DurationText(finished.saved_us()), " saved\n");
     case vtask::v1::BUILTIN:
       return "→ Cache disabled for built-in command\n";
     case vtask::v1::DISABLED:
       return "→ Cache disabled in task configuration\n";
+    case vtask::v1::UNKNOWN:
+      return "→ Depends on earlier steps\n";
     default:
       break;
   }
   if (!not_stored.empty()) {
     return absl::StrCat("→ Not cached: ", not_stored, "\n");
+  }
+  if (started.forced()) {
+    return "→ Forced: there is a result, but --force was given\n";
   }
   if (started.differences().empty()) {
     return "→ Cache miss: no previous cache entry found\n";
@@ -92,6 +100,13 @@ std::string DetailLines(const ActionStarted& started) {
   return text;
 }
 
+std::string TrackingLine(const vtask::v1::Tracking& tracking) {
+  return absl::StrCat("        Tracked:   tier ", tracking.tier(), ", ",
+                      tracking.paths(), " paths, ", tracking.notifications(),
+                      " notifications, ", tracking.signed_records(),
+                      " signed records\n");
+}
+
 }  // namespace
 
 void Summary::Add(const RunEvent& event) {
@@ -111,6 +126,50 @@ std::string Summary::Render(const std::string& program, int verbose,
     return "";
   }
   return verbose > 0 ? Detailed(colour) : Short(program, colour);
+}
+
+void Summary::AddPlanned(const ActionStarted& planned) {
+  entries_.push_back({planned, {}});
+  finished_.set_total(finished_.total() + 1);
+  switch (planned.cache()) {
+    case vtask::v1::HIT:
+      finished_.set_hits(finished_.hits() + 1);
+      finished_.set_cached_actions(finished_.cached_actions() + 1);
+      break;
+    case vtask::v1::MISS:
+    case vtask::v1::UNKNOWN:
+      finished_.set_cached_actions(finished_.cached_actions() + 1);
+      break;
+    default:
+      break;
+  }
+}
+
+std::string Summary::RenderPlanned(const std::string& program, int verbose,
+                                   bool colour) const {
+  const RunFinished& f = finished_;
+  if (f.total() == 0) {
+    return "";
+  }
+  if (verbose > 0) {
+    return Detailed(colour);
+  }
+  const std::string brand =
+      Paint(absl::StrCat(program, " run:"), Style::kBrand, colour);
+  std::string text;
+  if (f.total() == 1 && f.hits() == 1) {
+    text = " cache hit, nothing was run.";
+  } else if (f.total() > 1 && f.cached_actions() > 0) {
+    text = absl::StrCat(" ", f.hits(), "/", f.cached_actions(), " cache hit (",
+                        100 * f.hits() / f.cached_actions(),
+                        "%), nothing was run.");
+  } else if (f.total() > 1) {
+    text = " nothing was run.";
+  } else {
+    return "";
+  }
+  return absl::StrCat("\n", Paint("---", Style::kDim, colour), "\n", brand,
+                      text, "\n");
 }
 
 std::string Summary::Short(const std::string& program, bool colour) const {
@@ -190,22 +249,27 @@ std::string Summary::Detailed(bool colour) const {
     absl::StrAppend(&text,
                     i == 0 ? "" : absl::StrCat("  ", Repeat("·", 55), "\n"),
                     "  [", i + 1, "] ", action.label(), ": ", action.cwd(),
-                    "$ ", action.command(), " ");
+                    "$ ", action.command());
     switch (finished.outcome()) {
+      case ActionFinished::OUTCOME_UNSPECIFIED:
+        break;
       case ActionFinished::SUCCEEDED:
-        absl::StrAppend(&text, Paint("✓", Style::kHit, colour));
+        absl::StrAppend(&text, " ", Paint("✓", Style::kHit, colour));
         break;
       case ActionFinished::CANCELLED:
-        absl::StrAppend(&text, Paint("✗", Style::kBad, colour), " (cancelled)");
+        absl::StrAppend(&text, " ", Paint("✗", Style::kBad, colour),
+                        " (cancelled)");
         break;
       default:
-        absl::StrAppend(&text, Paint("✗", Style::kBad, colour));
+        absl::StrAppend(&text, " ", Paint("✗", Style::kBad, colour));
         if (finished.error().empty()) {
           absl::StrAppend(&text, " (exit code: ", finished.exit_code(), ")");
         }
     }
-    absl::StrAppend(&text, "\n      ", CacheLine(entry.started, finished),
-                    DetailLines(entry.started));
+    absl::StrAppend(
+        &text, "\n      ", CacheLine(entry.started, finished),
+        DetailLines(entry.started),
+        finished.has_tracking() ? TrackingLine(finished.tracking()) : "");
     if (!finished.error().empty()) {
       absl::StrAppend(&text, "      ✗ Error: Failed to spawn process\n",
                       "        ↳ ", finished.error(), "\n");

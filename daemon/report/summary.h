@@ -23,9 +23,16 @@ class Summary {
   std::string Render(const std::string& program, int verbose,
                      bool colour) const;
 
+  // A dry run: an action that would start, instead of events.
+  void AddPlanned(const vtask::v1::ActionStarted& planned);
+  // As Render, of what was planned (R-DRY-2).
+  std::string RenderPlanned(const std::string& program, int verbose,
+                            bool colour) const;
+
  private:
   struct Entry {
     vtask::v1::ActionStarted started;
+    // OUTCOME_UNSPECIFIED: it was only planned.
     vtask::v1::ActionFinished finished;
   };
   std::string Short(const std::string& program, bool colour) const;

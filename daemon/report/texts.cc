@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 
 #include "daemon/base/path.h"
+#include "daemon/base/utf8.h"
 
 namespace vt::report {
 namespace {
@@ -39,26 +40,9 @@ std::string FileText(const Difference& difference) {
              : absl::StrCat("'", name, "' removed from ", place);
 }
 
-// Length of the UTF-8 sequence at the start of `s`, 0 if it is not one.
-size_t Utf8Length(absl::string_view s) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(s[i]); };
-  const size_t length = byte(0) < 0x80                       ? 1
-                        : byte(0) >= 0xc2 && byte(0) <= 0xdf ? 2
-                        : (byte(0) & 0xf0) == 0xe0           ? 3
-                        : byte(0) >= 0xf0 && byte(0) <= 0xf4 ? 4
-                                                             : 0;
-  if (length == 0 || length > s.size()) {
-    return 0;
-  }
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0) != 0x80) {
-      return 0;
-    }
-  }
-  return length;
-}
-
 }  // namespace
+
+size_t Utf8Length(absl::string_view s) { return base::Utf8Length(s); }
 
 std::string Printable(absl::string_view bytes) {
   std::string out;
@@ -110,7 +94,8 @@ std::string DifferenceText(const Difference& difference) {
   }
 }
 
-std::string InlineReason(const Differences& differences) {
+std::string InlineReason(const vtask::v1::ActionStarted& started) {
+  const Differences& differences = started.differences();
   if (differences.empty()) {
     return "";
   }
@@ -127,8 +112,9 @@ std::string InlineReason(const Differences& differences) {
       names.push_back(absl::StrCat("'", Printable(difference.name()), "'"));
     }
   }
-  if (names.size() > 1) {
-    return absl::StrCat("envs ", absl::StrJoin(names, ", "), " changed");
+  if (names.size() > 1 || started.changes_partial()) {
+    return absl::StrCat(names.size() > 1 ? "envs " : "env ",
+                        absl::StrJoin(names, ", "), " changed");
   }
   return DifferenceText(first);
 }

@@ -20,9 +20,10 @@ using Differences = google::protobuf::RepeatedPtrField<vtask::v1::Difference>;
 // "'src/a.ts' modified", "env 'X' added", "args changed".
 std::string DifferenceText(const vtask::v1::Difference& difference);
 
-// What the start line says: the first difference; several variables together
-// ("envs 'A', 'B' changed"). Empty if there is none.
-std::string InlineReason(const Differences& differences);
+// What the start line says of a miss: the first difference; several variables
+// together ("envs 'A', 'B' changed"). Of a variable that the task declares it
+// only says "changed" (R-MISS-3). Empty if there is no difference.
+std::string InlineReason(const vtask::v1::ActionStarted& started);
 
 // "56ms", "1.36s", "69s".
 std::string DurationText(int64_t microseconds);
@@ -30,6 +31,10 @@ std::string DurationText(int64_t microseconds);
 // "the task opted out of caching", with origin where there is one. Empty for
 // reasons that need no word (it failed, it was cancelled).
 std::string NotStoredText(const vtask::v1::NotStored& not_stored);
+
+// Length of the UTF-8 sequence that `bytes` (not empty) starts with, 0 if it is
+// not one.
+size_t Utf8Length(absl::string_view bytes);
 
 // A path or name for people: bytes that are not printable UTF-8 are escaped.
 std::string Printable(absl::string_view bytes);

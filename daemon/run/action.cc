@@ -8,9 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
-#include "daemon/fingerprint/observe.h"
 #include "daemon/fingerprint/sink.h"
-#include "daemon/run/collect.h"
+#include "daemon/report/texts.h"
+#include "daemon/run/find_result.h"
+#include "daemon/run/keep_result.h"
 #include "daemon/run/task_process.h"
 
 namespace vt::run {
@@ -27,34 +28,16 @@ using vtask::v1::RunEvent;
 // that logs for days must not fill memory.
 constexpr size_t kMaxLog = 64 << 20;
 
-// What the first trip to the worker pool brings back.
-struct Found {
-  cache::LookupResult lookup;
-  bool restored = false;
-  std::vector<storage::LogChunk> log;
-  std::vector<std::string> notes;
-  std::optional<storage::Value> globs_before;
-  cache::Details details;
-};
-
-bool HasPositiveGlob(const storage::InputConfig& input) {
-  for (const storage::Glob& glob : input.globs()) {
-    if (!glob.negative()) {
-      return true;
-    }
-  }
-  return false;
-}
-
 class ActionImpl final : public Action {
  public:
   ActionImpl(Engine* engine, ActionHost* host, const CallerContext* context,
-             const plan::Step* step, TaskFrame frame, vtask::v1::ActionRef ref)
+             const plan::Step* step, std::vector<plan::TaskFrame> chain,
+             vtask::v1::ActionRef ref)
       : engine_(engine),
         host_(host),
         context_(context),
         step_(step),
-        frame_(std::move(frame)),
+        chain_(std::move(chain)),
         ref_(std::move(ref)),
         id_(engine->next_action++) {}
 
@@ -90,17 +73,22 @@ class ActionImpl final : public Action {
 
   void Echo();
   void Acquire();
+  void FailAsRecursion(absl::string_view how);
   void LookUp();
   void OnFound(Found found);
   void Replay(Found found);
   void RunOnShim();
   void RunHere();
   RunningAction Describe() const;
+  Attachments ToAttach() const;
   void OnOutput(bool is_stderr, absl::string_view data);
   void OnEnd(TaskEnd end);
   void NoteTerminalNeeds();
+  void NoteTracking();
   std::optional<NotStored> ReasonNotToCollect() const;
   void CollectAndStore();
+  track::ChangeSink SinkAround() const;
+  void TellAround();
   void Finish(ActionFinished::Outcome outcome, int exit_code);
 
   void EmitStarted(vtask::v1::CacheStatus cache, const Found* found);
@@ -110,7 +98,7 @@ class ActionImpl final : public Action {
   ActionHost* const host_;
   const CallerContext* const context_;
   const plan::Step* const step_;
-  const TaskFrame frame_;
+  const std::vector<plan::TaskFrame> chain_;
   const vtask::v1::ActionRef ref_;
   const ActionId id_;
 
@@ -123,13 +111,18 @@ class ActionImpl final : public Action {
 
   // While running: ours, or the shim's.
   std::unique_ptr<TaskProcess> process_;
-  pid_t shim_pid_ = 0;
   absl::Time shim_started_;
   std::vector<storage::LogChunk> log_;
   size_t log_size_ = 0;
 
+  // And so in the process tree of the action around it, if there is one.
+  bool runs_on_shim_ = false;
+
   // While ending.
   TaskEnd end_;
+  bool was_tracked_ = false;
+  // Its result: hit, or stored.
+  std::optional<cache::Hit> result_;
   ActionFinished finished_;
 };
 
@@ -163,21 +156,16 @@ void ActionImpl::Acquire() {
   weak_ = fingerprint::WeakFingerprint(step_->description);
   const std::string key = FlightKey();
   if (context_->enclosing.held_keys.contains(key)) {
-    // It would wait for itself for ever (decisions H2).
-    std::vector<std::string> chain;
-    for (const auto& [held, label] : context_->enclosing.held_keys) {
-      chain.push_back(label);
-    }
-    EmitStarted(vtask::v1::MISS, nullptr);
-    finished_.set_error(
-        absl::StrCat("the task runs itself: ", absl::StrJoin(chain, " -> "),
-                     " -> ", ref_.label()));
-    Finish(ActionFinished::SPAWN_FAILED, 1);
+    FailAsRecursion("");
+    return;
+  }
+  if (engine_->in_flight.WouldDeadlock(key, context_->enclosing.around)) {
+    FailAsRecursion(", which another run has started and which waits for it");
     return;
   }
   holds_key_ = true;
   TransitionTo(State::kWaiting);
-  if (engine_->in_flight.Acquire(key, id_, [this] {
+  if (engine_->in_flight.Acquire(key, id_, context_->enclosing.around, [this] {
         waited_ = true;
         LookUp();
       })) {
@@ -185,43 +173,28 @@ void ActionImpl::Acquire() {
   }
 }
 
+// It would wait for itself for ever (decisions H2).
+void ActionImpl::FailAsRecursion(absl::string_view how) {
+  std::vector<std::string> labels;
+  for (const plan::TaskFrame& around : context_->enclosing.chain) {
+    labels.push_back(around.label);
+  }
+  labels.push_back(ref_.label());
+  EmitStarted(vtask::v1::MISS, nullptr);
+  finished_.set_error(absl::StrCat(
+      "the task runs itself: ", absl::StrJoin(labels, " -> "), how));
+  Finish(ActionFinished::SPAWN_FAILED, 1);
+}
+
 void ActionImpl::LookUp() {
   TransitionTo(State::kLookingUp);
+  FindOptions options;
+  options.refresh = step_->refresh;
+  options.wants_details = context_->wants_details;
+  options.enclosing = SinkAround();
   engine_->workers->Run(
-      [key = Key(), cache = engine_->cache,
-       wants_details = context_->wants_details] {
-        Found found;
-        found.lookup = cache->Lookup(key);
-        if (wants_details) {
-          found.details = cache->Describe(key, found.lookup);
-        }
-        if (found.lookup.hit.has_value()) {
-          const cache::Hit& hit = *found.lookup.hit;
-          absl::StatusOr<std::vector<storage::LogChunk>> log =
-              cache->ReadLog(hit);
-          absl::Status restored = log.status();
-          if (restored.ok()) {
-            found.log = *std::move(log);
-            restored = cache->Restore(key, hit, &found.notes);
-          }
-          found.restored = restored.ok();
-          if (!found.restored) {
-            found.notes.push_back(
-                absl::StrCat("a recorded result could not be restored, so it "
-                             "runs: ",
-                             restored.message()));
-          }
-        }
-        if (!found.restored && HasPositiveGlob(key.description.input())) {
-          storage::Observation globs;
-          globs.set_kind(storage::Observation::GLOB);
-          *globs.mutable_globs() = key.description.input().globs();
-          fingerprint::World world;
-          world.root = key.root;
-          world.files = &cache->files();
-          found.globs_before = fingerprint::Observe(globs, world);
-        }
-        return found;
+      [cache = engine_->cache, key = Key(), options = std::move(options)] {
+        return FindResult(cache, key, options);
       },
       [this](Found found) { OnFound(std::move(found)); });
 }
@@ -254,6 +227,7 @@ void ActionImpl::Replay(Found found) {
   }
   finished_.set_saved_us(found.lookup.hit->result.duration_us());
   finished_.set_stored(true);
+  result_ = *std::move(found.lookup.hit);
   Finish(ActionFinished::SUCCEEDED, 0);
 }
 
@@ -261,6 +235,7 @@ void ActionImpl::Replay(Found found) {
 
 void ActionImpl::RunOnShim() {
   TransitionTo(State::kRunning);
+  runs_on_shim_ = true;
   shim_started_ = absl::Now();
   vtask::v1::RunResponse::Execute execute;
   execute.set_id(ref_.index());
@@ -284,11 +259,7 @@ void ActionImpl::Executed(const vtask::v1::RunRequest::Executed& answer) {
     return;
   }
   if (answer.running()) {
-    shim_pid_ = static_cast<pid_t>(answer.pid());
-    engine_->running[id_].pid = shim_pid_;
-    if (cancelled_) {
-      ::kill(shim_pid_, SIGTERM);
-    }
+    engine_->running[id_].pid = static_cast<pid_t>(answer.pid());
     return;
   }
   engine_->running.erase(id_);
@@ -308,13 +279,31 @@ void ActionImpl::Executed(const vtask::v1::RunRequest::Executed& answer) {
 RunningAction ActionImpl::Describe() const {
   RunningAction running;
   running.id = id_;
-  running.chain = context_->enclosing.chain;
-  running.chain.push_back(frame_);
+  running.chain = chain_;
+  running.around = context_->enclosing.around;
+  running.around.push_back(id_);
+  running.collector = step_->cached ? id_ : context_->enclosing.collector;
   running.held_keys = context_->enclosing.held_keys;
   if (holds_key_) {
     running.held_keys[FlightKey()] = ref_.label();
   }
   return running;
+}
+
+Attachments ActionImpl::ToAttach() const {
+  Attachments attachments;
+  attachments.stdin_pipe = !step_->cached && context_->forwards_stdin;
+  attachments.tool_endpoint = step_->cached;
+  const storage::WeakDescription& description = step_->description;
+  // An action around it must know what it changes, were it all declared.
+  const bool matters = description.input().automatic() ||
+                       description.output().automatic() || SinkAround();
+  if (step_->cached && description.track() && matters &&
+      engine_->cache != nullptr) {
+    attachments.tracking = engine_->options.tier;
+    attachments.enclosing = SinkAround();
+  }
+  return attachments;
 }
 
 void ActionImpl::RunHere() {
@@ -325,9 +314,14 @@ void ActionImpl::RunHere() {
   };
   hooks.on_end = [this](TaskEnd end) { OnEnd(std::move(end)); };
   absl::StatusOr<std::unique_ptr<TaskProcess>> process = TaskProcess::Start(
-      engine_, *context_, *step_, Describe(), std::move(hooks));
+      engine_, *context_, *step_, ToAttach(), Describe(), std::move(hooks));
   if (process.ok()) {
     process_ = *std::move(process);
+    if (step_->cached) {
+      Nest& nest = engine_->nests[id_];
+      nest.root = context_->root;
+      nest.changes = process_->SinkForNested();
+    }
     return;
   }
   finished_.set_error(std::string(process.status().message()));
@@ -356,11 +350,13 @@ void ActionImpl::Cancel(int signal) {
     Finish(ActionFinished::CANCELLED, 130);
   } else if (process_ != nullptr) {
     process_->Cancel(signal);
-  } else if (shim_pid_ > 0) {
-    // A Ctrl-C it has from its terminal, and may want to go on.
-    if (signal != SIGINT && signal != SIGQUIT) {
-      ::kill(shim_pid_, SIGTERM);
-    }
+  } else if (runs_on_shim_ && signal != SIGINT && signal != SIGQUIT) {
+    // A Ctrl-C it has from its terminal, and may want to go on. All else goes
+    // through its minder, which then ends what the task leaves behind.
+    vtask::v1::RunResponse::Execute execute;
+    execute.set_id(ref_.index());
+    execute.set_signal(SIGTERM);
+    host_->Execute(std::move(execute));
   }
 }
 
@@ -376,7 +372,9 @@ void ActionImpl::OnEnd(TaskEnd end) {
   TransitionTo(State::kEnding);
   process_ = nullptr;
   end_ = std::move(end);
+  was_tracked_ = end_.accesses.has_value();
   NoteTerminalNeeds();
+  NoteTracking();
   if (cancelled_) {
     Finish(ActionFinished::CANCELLED, end_.status.code);
   } else if (end_.status.code != 0) {
@@ -405,12 +403,26 @@ void ActionImpl::NoteTerminalNeeds() {
   }
 }
 
+// -vv.
+void ActionImpl::NoteTracking() {
+  if (!context_->wants_details || !end_.accesses.has_value()) {
+    return;
+  }
+  const track::AccessSet& accesses = *end_.accesses;
+  vtask::v1::Tracking* tracking = finished_.mutable_tracking();
+  tracking->set_tier(static_cast<uint32_t>(engine_->options.tier.level));
+  tracking->set_paths(accesses.accesses.size());
+  uint64_t notifications = 0;
+  for (const auto& [number, count] : accesses.notifications) {
+    notifications += count;
+  }
+  tracking->set_notifications(notifications);
+  tracking->set_signed_records(accesses.signed_records);
+}
+
 std::optional<NotStored> ActionImpl::ReasonNotToCollect() const {
   NotStored why;
-  if (end_.had_nested_run) {
-    why.set_reason(NotStored::INNER_NOT_STORED);
-    why.set_text("the task started `vt run` itself");
-  } else if (engine_->cache == nullptr) {
+  if (engine_->cache == nullptr) {
     why.set_reason(NotStored::STORE_FAILED);
     why.set_text(engine_->cache_error);
   } else if (engine_->draining) {
@@ -431,46 +443,64 @@ void ActionImpl::CollectAndStore() {
     Finish(ActionFinished::SUCCEEDED, 0);
     return;
   }
-  struct Stored {
-    std::optional<NotStored> why;
-    std::vector<std::string> notes;
-  };
+  FinishedRun run;
+  run.key = Key();
+  run.end = std::move(end_);
+  run.nest = std::move(engine_->nests[id_]);
+  run.log = std::move(log_);
+  run.user_untracked = step_->user_untracked;
+  run.globs_before = std::move(globs_before_);
+  end_.duration = run.end.duration;
   engine_->workers->Run(
-      [this, cache = engine_->cache] {
-        CollectInput input;
-        input.root = context_->root;
-        input.description = &step_->description;
-        input.accesses = end_.accesses.has_value() ? &*end_.accesses : nullptr;
-        input.reports = &end_.reports;
-        input.user_untracked = step_->user_untracked;
-        input.globs_before = globs_before_;
-        input.files = &cache->files();
-        input.is_own_output = [&](const std::string& path,
-                                  const base::Digest& digest) {
-          return cache->IsOwnOutput(weak_, path, digest);
-        };
-        Collected collected = Collect(input);
-        Stored stored{std::move(collected.not_stored),
-                      std::move(collected.notes)};
-        if (!stored.why.has_value()) {
-          collected.action.log = std::move(log_);
-          collected.action.started = end_.started;
-          collected.action.started_file_clock_ns = end_.started_file_clock_ns;
-          collected.action.duration = end_.duration;
-          stored.why = cache->Store(Key(), collected.action);
-        }
-        return stored;
+      [cache = engine_->cache, run = std::move(run)]() mutable {
+        return KeepResult(cache, std::move(run));
       },
-      [this](Stored stored) {
-        for (const std::string& note : stored.notes) {
+      [this](Kept kept) {
+        for (const std::string& note : kept.notes) {
           finished_.add_notes(note);
         }
-        finished_.set_stored(!stored.why.has_value());
-        if (stored.why.has_value()) {
-          *finished_.mutable_not_stored() = *std::move(stored.why);
+        finished_.set_stored(!kept.why_not.has_value());
+        if (kept.why_not.has_value()) {
+          *finished_.mutable_not_stored() = *std::move(kept.why_not);
+        } else {
+          result_ = std::move(kept.stored);
         }
         Finish(ActionFinished::SUCCEEDED, 0);
       });
+}
+
+track::ChangeSink ActionImpl::SinkAround() const {
+  const Nest* nest = FindNest(engine_, context_->enclosing.collector);
+  return nest != nullptr ? nest->changes : nullptr;
+}
+
+// The action around it takes this one over (decisions H2).
+void ActionImpl::TellAround() {
+  Nest* nest = FindNest(engine_, context_->enclosing.collector);
+  if (nest == nullptr || step_->kind == plan::Step::Kind::kEcho ||
+      runs_on_shim_) {
+    return;  // what ran in its own processes it knows already
+  }
+  const bool ran = state_ != State::kLookingUp && state_ != State::kWaiting;
+  if (!step_->cached) {
+    nest->Spoil(ref_.label(),
+                "it is not cached, and does not run on a terminal");
+  } else if (!result_.has_value()) {
+    std::string why = report::NotStoredText(finished_.not_stored());
+    if (why.empty()) {
+      why =
+          !finished_.error().empty() ? finished_.error()
+          : finished_.outcome() == ActionFinished::FAILED
+              ? absl::StrCat("it failed with exit code ", finished_.exit_code())
+              : "it was cancelled";
+    }
+    nest->Spoil(ref_.label(), why);
+  } else if (ran && !was_tracked_ && nest->changes) {
+    nest->Spoil(ref_.label(), "it ran untracked");
+  } else {
+    nest->actions.push_back(
+        InnerAction::Of(ref_.label(), step_->description, *std::move(result_)));
+  }
 }
 
 void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
@@ -478,11 +508,6 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
       state_ != State::kWaiting && state_ != State::kLookingUp;
   // A cancelled lookup was never shown as started, a hit was.
   const bool show = was_started || outcome == ActionFinished::SUCCEEDED;
-  TransitionTo(State::kDone);
-  if (holds_key_) {
-    holds_key_ = false;
-    engine_->in_flight.Release(FlightKey(), id_);
-  }
   if (outcome == ActionFinished::CANCELLED) {
     finished_.mutable_not_stored()->set_reason(NotStored::CANCELLED);
   }
@@ -490,6 +515,13 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
   finished_.set_outcome(outcome);
   finished_.set_exit_code(exit_code);
   finished_.set_duration_us(absl::ToInt64Microseconds(end_.duration));
+  TellAround();
+  TransitionTo(State::kDone);
+  engine_->nests.erase(id_);
+  if (holds_key_) {
+    holds_key_ = false;
+    engine_->in_flight.Release(FlightKey(), id_);
+  }
   if (show) {
     RunEvent event;
     *event.mutable_action_finished() = finished_;
@@ -514,6 +546,7 @@ void ActionImpl::EmitStarted(vtask::v1::CacheStatus cache, const Found* found) {
     started->mutable_differences()->Assign(miss.differences.begin(),
                                            miss.differences.end());
     started->set_changes_partial(miss.partial);
+    started->set_forced(found->forced);
     started->mutable_unchanged()->Assign(found->details.unchanged.begin(),
                                          found->details.unchanged.end());
     started->mutable_outputs()->Assign(found->details.outputs.begin(),
@@ -536,10 +569,11 @@ void ActionImpl::EmitOutput(bool is_stderr, std::string data, bool replayed) {
 
 std::unique_ptr<Action> Action::Create(Engine* engine, ActionHost* host,
                                        const CallerContext* context,
-                                       const plan::Step* step, TaskFrame frame,
+                                       const plan::Step* step,
+                                       std::vector<plan::TaskFrame> chain,
                                        vtask::v1::ActionRef ref) {
   return std::make_unique<ActionImpl>(engine, host, context, step,
-                                      std::move(frame), std::move(ref));
+                                      std::move(chain), std::move(ref));
 }
 
 }  // namespace vt::run

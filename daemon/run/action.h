@@ -31,6 +31,9 @@ struct CallerContext {
   std::vector<std::pair<int, rlimit>> limits;
   // Uncached commands run on the caller's own terminal.
   bool shim_executes = false;
+  // Uncached commands that run here have the caller's input, not /dev/null
+  // (R-EXE-1).
+  bool forwards_stdin = true;
   // -vv: tell what did not change, and the outputs.
   bool wants_details = false;
   // The action that the whole run was started from inside of; id 0: none.
@@ -54,12 +57,12 @@ class ActionHost {
 // Loop-bound.
 class Action {
  public:
-  // `frame` is the task it belongs to. `step`, `context` and `host` outlive the
-  // action. Nothing happens before
-  // Start.
+  // `chain` is the task it belongs to, after those around it. `step`, `context`
+  // and `host` outlive the action. Nothing happens before Start.
   static std::unique_ptr<Action> Create(Engine* engine, ActionHost* host,
                                         const CallerContext* context,
-                                        const plan::Step* step, TaskFrame frame,
+                                        const plan::Step* step,
+                                        std::vector<plan::TaskFrame> chain,
                                         vtask::v1::ActionRef ref);
   virtual ~Action() = default;
 

@@ -2,7 +2,10 @@
 
 #include "daemon/run/caller.h"
 
+#include <utility>
+
 #include "daemon/base/path.h"
+#include "daemon/track/preload_env.h"
 
 namespace vt::run {
 
@@ -12,15 +15,22 @@ std::vector<std::string> Strings(
 }
 
 plan::CallerFacts FactsOf(const vtask::v1::Caller& caller) {
-  return {caller.cwd(), base::ParseEnv(Strings(caller.env()))};
+  base::EnvMap env = base::ParseEnv(Strings(caller.env()));
+  // A nested run inherits what we gave to the task around it.
+  if (const auto preload = env.find("LD_PRELOAD"); preload != env.end()) {
+    preload->second = track::WithoutPreload(preload->second);
+    if (preload->second.empty()) {
+      env.erase(preload);
+    }
+  }
+  return {caller.cwd(), std::move(env), {}};
 }
 
-CallerContext ContextOf(const vtask::v1::RunStart& start) {
+CallerContext ContextOf(const vtask::v1::Caller& caller) {
   CallerContext context;
-  context.umask = start.caller().umask();
-  context.nice = start.caller().nice();
-  for (const vtask::v1::Caller::ResourceLimit& limit :
-       start.caller().limits()) {
+  context.umask = caller.umask();
+  context.nice = caller.nice();
+  for (const vtask::v1::Caller::ResourceLimit& limit : caller.limits()) {
     context.limits.emplace_back(static_cast<int>(limit.resource()),
                                 rlimit{limit.soft(), limit.hard()});
   }
@@ -39,6 +49,8 @@ report::RenderOptions RenderOptionsOf(const vtask::v1::RunStart& start,
   };
   report::RenderOptions options;
   options.colour_stdout = wants(start.terminal().stdout_is_tty());
+  const std::string* github = find("GITHUB_ACTIONS");
+  options.github = github != nullptr && *github == "true";
   options.colour_stderr = wants(start.terminal().stderr_is_tty());
   return options;
 }

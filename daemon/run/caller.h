@@ -21,7 +21,7 @@ std::vector<std::string> Strings(
     const google::protobuf::RepeatedPtrField<std::string>& bytes);
 
 plan::CallerFacts FactsOf(const vtask::v1::Caller& caller);
-CallerContext ContextOf(const vtask::v1::RunStart& start);
+CallerContext ContextOf(const vtask::v1::Caller& caller);
 report::RenderOptions RenderOptionsOf(const vtask::v1::RunStart& start,
                                       const base::EnvMap& env);
 

@@ -15,6 +15,7 @@
 #include "daemon/cache/action_cache.h"
 #include "daemon/fingerprint/file_digests.h"
 #include "daemon/ipc/tool_endpoint.h"
+#include "daemon/run/nest.h"
 #include "daemon/track/access_set.h"
 #include "vtask/storage/v1/storage.pb.h"
 #include "vtask/v1/run_event.pb.h"
@@ -30,7 +31,10 @@ struct CollectInput {
   // Value of the explicit globs before the action ran, if it has any.
   std::optional<vtask::storage::v1::Value> globs_before;
   fingerprint::FileDigests* files = nullptr;
-  // H4: content once recorded as an output here for this weak fingerprint.
+  // What ran inside of it; null: nothing.
+  const Nest* nest = nullptr;
+  // H4: content once recorded as an output here for this weak fingerprint, or
+  // that of a nested action.
   std::function<bool(const std::string& path, const base::Digest&)>
       is_own_output;
 };

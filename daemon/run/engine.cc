@@ -34,6 +34,11 @@ pid_t ParentOf(pid_t pid) {
 
 }  // namespace
 
+Nest* FindNest(Engine* engine, ActionId collector) {
+  const auto found = engine->nests.find(collector);
+  return found == engine->nests.end() ? nullptr : &found->second;
+}
+
 std::string ActionMarker(ActionId id) {
   return absl::StrCat("VT_ACTION=", ::getpid(), ".", id);
 }

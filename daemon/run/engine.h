@@ -14,16 +14,12 @@
 #include "daemon/cache/action_cache.h"
 #include "daemon/loop/event_loop.h"
 #include "daemon/loop/worker_pool.h"
+#include "daemon/plan/plan.h"
 #include "daemon/run/in_flight.h"
+#include "daemon/run/nest.h"
 #include "daemon/run/runner.h"
 
 namespace vt::run {
-
-// One task in which a run was started from inside: "root, package, task".
-struct TaskFrame {
-  std::string key;
-  std::string label;
-};
 
 // An action whose process is running: how a `vt run` inside a task is
 // recognised (decisions H2).
@@ -32,9 +28,12 @@ struct RunningAction {
   // Main process; 0 while only the shim knows it.
   pid_t pid = 0;
   // From the outermost task to this one.
-  std::vector<TaskFrame> chain;
-  // A run was started from inside it.
-  bool has_nested_run = false;
+  std::vector<plan::TaskFrame> chain;
+  // It, and the actions it runs inside of, outermost first.
+  std::vector<ActionId> around;
+  // Whose Nest hears of runs inside it: its own, or, if its processes belong to
+  // the action around it, that one's. 0: nobody's.
+  ActionId collector = 0;
   // In-flight keys that it, and the actions it runs inside of, hold; to label.
   std::map<std::string, std::string> held_keys;
 };
@@ -49,12 +48,17 @@ struct Engine {
   RunnerOptions options;
   InFlight in_flight;
   std::map<ActionId, RunningAction> running;
+  // Of cached actions that run, until they are stored.
+  std::map<ActionId, Nest> nests;
   ActionId next_action = 1;
   // Some process outlived its action: it may become our zombie.
   bool has_escapees = false;
   // The daemon is leaving: look up and store nothing more (decisions H20).
   bool draining = false;
 };
+
+// Null: there is none (any more).
+Nest* FindNest(Engine* engine, ActionId collector);
 
 // Environment entry that says which action a process belongs to.
 std::string ActionMarker(ActionId id);

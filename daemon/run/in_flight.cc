@@ -13,13 +13,38 @@ ActionId InFlight::Holder(const std::string& key) const {
 }
 
 bool InFlight::Acquire(const std::string& key, ActionId id,
+                       const std::vector<ActionId>& around,
                        std::function<void()> then) {
   Line& line = lines_[key];
   if (line.holder == 0) {
     line.holder = id;
     return true;
   }
-  line.waiting.push_back({id, std::move(then)});
+  line.waiting.push_back({id, around, std::move(then)});
+  return false;
+}
+
+bool InFlight::WouldDeadlock(const std::string& key,
+                             const std::vector<ActionId>& around) const {
+  const auto contains = [](const std::vector<ActionId>& ids, ActionId id) {
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  };
+  std::vector<ActionId> holders = {Holder(key)};
+  for (size_t i = 0; i < holders.size(); ++i) {
+    const ActionId holder = holders[i];
+    if (contains(around, holder)) {
+      return true;
+    }
+    for (const auto& [other, line] : lines_) {
+      const bool waits_inside = std::any_of(
+          line.waiting.begin(), line.waiting.end(), [&](const Waiter& waiter) {
+            return contains(waiter.around, holder);
+          });
+      if (waits_inside && !contains(holders, line.holder)) {
+        holders.push_back(line.holder);
+      }
+    }
+  }
   return false;
 }
 

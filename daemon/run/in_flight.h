@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 namespace vt::run {
 
@@ -23,8 +24,14 @@ class InFlight {
   ActionId Holder(const std::string& key) const;
 
   // Takes `key` for `id` and returns true, or queues: `then` is called once it
-  // is `id`'s turn (which then holds it).
-  bool Acquire(const std::string& key, ActionId id, std::function<void()> then);
+  // is `id`'s turn (which then holds it). `around`: what `id` runs inside of.
+  bool Acquire(const std::string& key, ActionId id,
+               const std::vector<ActionId>& around, std::function<void()> then);
+
+  // Whether Acquire would wait for ever: the holder of `key` is one of
+  // `around`, or waits, for something that runs inside of it, for one of them.
+  bool WouldDeadlock(const std::string& key,
+                     const std::vector<ActionId>& around) const;
 
   // Gives `key` back, or leaves its queue. The next in line is called from
   // here.
@@ -33,6 +40,7 @@ class InFlight {
  private:
   struct Waiter {
     ActionId id;
+    std::vector<ActionId> around;
     std::function<void()> then;
   };
   struct Line {

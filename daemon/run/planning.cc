@@ -9,11 +9,15 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/history/last_run.h"
+#include "daemon/plan/completion.h"
 #include "daemon/report/summary.h"
 #include "daemon/report/texts.h"
 #include "daemon/run/caller.h"
+#include "daemon/run/forecast.h"
+#include "daemon/run/json_documents.h"
 #include "daemon/workspace/workspace.h"
 
 namespace vt::run {
@@ -22,138 +26,134 @@ namespace {
 using vtask::v1::PlannedAction;
 using vtask::v1::PlanResponse;
 
-// Every step of the plan with what the cache says of it now. A step after one
-// that would write is only a guess (R-DRY-3, X-18).
-PlanResponse Describe(const std::string& root, const plan::Plan& plan,
-                      cache::ActionCache* cache) {
-  PlanResponse response;
-  response.set_workspace_root(root);
-  std::vector<uint32_t> last_of_task(plan.tasks.size(), 0);
-  std::vector<bool> writes(plan.tasks.size(), false);
-  uint32_t index = 0;
+vtask::v1::ActionRef RefOf(const plan::PlannedTask& task,
+                           const plan::Step& step, uint32_t index) {
+  vtask::v1::ActionRef ref;
+  ref.set_index(index);
+  ref.set_package(task.package_name);
+  ref.set_package_path(task.package_path.empty() ? "." : task.package_path);
+  ref.set_task(task.name);
+  ref.set_label(task.label);
+  ref.set_cwd(step.display_cwd);
+  ref.set_command(step.display_command);
+  return ref;
+}
+
+// Appends the actions of `plan`; those that wait for nothing in it wait for
+// `before`. Returns those that nothing in it waits for.
+std::vector<uint32_t> AppendActions(const plan::Plan& plan,
+                                    const Forecast& forecast,
+                                    const std::vector<uint32_t>& before,
+                                    PlanResponse* out) {
+  std::vector<std::vector<uint32_t>> ends(plan.tasks.size());
+  std::vector<bool> awaited(plan.tasks.size(), false);
   for (size_t t = 0; t < plan.tasks.size(); ++t) {
     const plan::PlannedTask& task = plan.tasks[t];
-    bool after_writer = false;
+    std::vector<uint32_t>& last = ends[t];
     for (const int dependency : task.depends_on) {
-      after_writer = after_writer || writes[static_cast<size_t>(dependency)];
+      const auto& end = ends[static_cast<size_t>(dependency)];
+      last.insert(last.end(), end.begin(), end.end());
+      awaited[static_cast<size_t>(dependency)] = true;
+    }
+    if (last.empty()) {
+      last = before;
     }
     for (const plan::Step& step : task.steps) {
-      PlannedAction* action = response.add_actions();
-      vtask::v1::ActionRef* ref = action->mutable_action();
-      ref->set_index(++index);
-      ref->set_package(task.package_name);
-      ref->set_package_path(task.package_path.empty() ? "."
-                                                      : task.package_path);
-      ref->set_task(task.name);
-      ref->set_label(task.label);
-      ref->set_cwd(step.display_cwd);
-      ref->set_command(step.display_command);
+      if (step.kind == plan::Step::Kind::kNested) {
+        last = AppendActions(*step.nested, forecast, last, out);
+        continue;
+      }
+      PlannedAction* action = out->add_actions();
+      const auto index = static_cast<uint32_t>(out->actions_size());
+      *action->mutable_action() = RefOf(task, step, index);
+      action->mutable_depends_on()->Assign(last.begin(), last.end());
+      last = {index};
       action->set_program(step.program);
       for (size_t i = 1; i < step.argv.size(); ++i) {
         action->add_args(step.argv[i]);
       }
-      if (&step == &task.steps.front()) {
-        for (const int dependency : task.depends_on) {
-          if (const uint32_t last =
-                  last_of_task[static_cast<size_t>(dependency)];
-              last != 0) {
-            action->add_depends_on(last);
-          }
-        }
-      } else {
-        action->add_depends_on(index - 1);
-      }
-      if (step.kind == plan::Step::Kind::kEcho) {
-        action->set_cache(vtask::v1::BUILTIN);
-        continue;
-      }
-      if (!step.cached || cache == nullptr) {
-        action->set_cache(vtask::v1::DISABLED);
-        after_writer = true;
-        continue;
-      }
-      const cache::LookupResult found =
-          cache->Lookup({step.description, root, step.tool_env, step.position});
-      const bool hit = found.hit.has_value();
-      action->set_cache(after_writer ? vtask::v1::UNKNOWN
-                        : hit        ? vtask::v1::HIT
-                                     : vtask::v1::MISS);
-      if (!hit) {
-        action->mutable_differences()->Assign(found.miss.differences.begin(),
-                                              found.miss.differences.end());
-      }
-      after_writer =
-          after_writer || !hit || found.hit->result.outputs_size() > 0;
+      const StepForecast& expected = forecast.at(&step);
+      action->set_cache(expected.cache);
+      action->mutable_differences()->Assign(
+          expected.found.miss.differences.begin(),
+          expected.found.miss.differences.end());
     }
-    last_of_task[t] = index;
-    writes[t] = after_writer;
   }
+  std::vector<uint32_t> sinks;
+  for (size_t t = 0; t < plan.tasks.size(); ++t) {
+    if (!awaited[t]) {
+      sinks.insert(sinks.end(), ends[t].begin(), ends[t].end());
+    }
+  }
+  return sinks.empty() ? before : sinks;
+}
+
+PlanResponse Describe(const std::string& root, const plan::Plan& plan,
+                      cache::ActionCache* cache) {
+  PlanResponse response;
+  response.set_workspace_root(root);
+  AppendActions(plan, MakeForecast(root, plan, cache), {}, &response);
   return response;
 }
 
-// R-DRY-2.
-std::string DryRunText(const PlanResponse& plan) {
+// R-DRY-2. `options` as of the renderer of a real run.
+std::string DryRunText(const std::string& root, const plan::Plan& plan,
+                       cache::ActionCache* cache,
+                       const report::RenderOptions& options) {
+  const Forecast forecast = MakeForecast(root, plan, cache);
   std::string text;
-  int hits = 0, cached = 0;
-  for (const PlannedAction& action : plan.actions()) {
-    absl::StrAppend(&text, action.action().cwd(), "$ ",
-                    action.action().command());
-    switch (action.cache()) {
-      case vtask::v1::HIT:
-        absl::StrAppend(&text, " ◉ cache hit");
-        ++hits;
-        ++cached;
-        break;
-      case vtask::v1::MISS: {
-        const std::string reason = report::InlineReason(action.differences());
-        if (!reason.empty()) {
-          absl::StrAppend(&text, " ○ cache miss: ", reason);
-        }
-        ++cached;
-        break;
-      }
-      case vtask::v1::UNKNOWN:
-        absl::StrAppend(&text, " ◌ depends on earlier steps");
-        ++cached;
-        break;
-      default:
-        absl::StrAppend(&text, " ⊘ cache disabled");
-        break;
+  report::Summary summary;
+  uint32_t index = 0;
+  plan::ForEachStep(plan, [&](const plan::PlannedTask& task,
+                              const plan::Step& step) {
+    const StepForecast& expected = forecast.at(&step);
+    vtask::v1::ActionStarted planned;
+    *planned.mutable_action() = RefOf(task, step, ++index);
+    planned.set_cache(expected.cache);
+    planned.set_forced(expected.forced);
+    const cache::Miss& miss = expected.found.miss;
+    planned.mutable_differences()->Assign(miss.differences.begin(),
+                                          miss.differences.end());
+    planned.set_changes_partial(miss.partial);
+    if (options.verbose >= 2) {
+      planned.mutable_unchanged()->Assign(expected.details.unchanged.begin(),
+                                          expected.details.unchanged.end());
+      planned.mutable_outputs()->Assign(expected.details.outputs.begin(),
+                                        expected.details.outputs.end());
     }
-    absl::StrAppend(&text, "\n");
-  }
-  if (plan.actions_size() == 1 && hits == 1) {
-    absl::StrAppend(&text, "\n---\nvt run: cache hit, nothing was run.\n");
-  } else if (plan.actions_size() > 1 && cached > 0) {
-    absl::StrAppend(&text, "\n---\nvt run: ", hits, "/", cached, " cache hit (",
-                    100 * hits / cached, "%), nothing was run.\n");
-  } else if (plan.actions_size() > 1) {
-    absl::StrAppend(&text, "\n---\nvt run: nothing was run.\n");
-  }
-  return text;
+    absl::StrAppend(
+        &text,
+        report::StartLine(planned, /*is_planned=*/true, options.colour_stdout),
+        "\n");
+    summary.AddPlanned(planned);
+  });
+  return absl::StrCat(text,
+                      summary.RenderPlanned(options.program, options.verbose,
+                                            options.colour_stdout));
 }
 
 // A program that is not there stops the run before anything starts, unless its
 // step is a hit, which does not need it (R-PLAN-41, X-27).
 absl::Status CheckPrograms(const std::string& root, const plan::Plan& plan,
                            cache::ActionCache* cache) {
-  for (const plan::PlannedTask& task : plan.tasks) {
-    for (const plan::Step& step : task.steps) {
-      if (step.program_missing.empty()) {
-        continue;
-      }
-      if (cache == nullptr ||
-          !cache->Lookup({step.description, root, step.tool_env, step.position})
-               .hit.has_value()) {
-        return absl::FailedPreconditionError(step.program_missing);
-      }
+  absl::Status missing;
+  plan::ForEachStep(plan, [&](const plan::PlannedTask& /*task*/,
+                              const plan::Step& step) {
+    if (!missing.ok() || step.program_missing.empty()) {
+      return;
     }
-  }
-  return absl::OkStatus();
+    if (cache == nullptr || step.refresh ||
+        !cache->Lookup({step.description, root, step.tool_env, step.position})
+             .hit.has_value()) {
+      missing = absl::FailedPreconditionError(step.program_missing);
+    }
+  });
+  return missing;
 }
 
 absl::StatusOr<PlannedRun> LastDetails(const std::string& last_runs,
-                                       PlannedRun run, bool colour) {
+                                       PlannedRun run,
+                                       const report::RenderOptions& options) {
   absl::StatusOr<vtask::v1::RunRecord> record =
       history::LoadLastRun(last_runs, run.root);
   if (!record.ok()) {
@@ -169,7 +169,8 @@ absl::StatusOr<PlannedRun> LastDetails(const std::string& last_runs,
       run.exit_code = event.run_finished().exit_code();
     }
   }
-  run.text = summary.Render("vt", /*verbose=*/1, colour);
+  run.text =
+      summary.Render(options.program, /*verbose=*/1, options.colour_stdout);
   return run;
 }
 
@@ -184,22 +185,21 @@ std::string ListText(const workspace::Workspace& workspace,
 
 }  // namespace
 
-absl::StatusOr<PlannedRun> PlanRun(const plan::RunFlags& flags,
+absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
+                                   const plan::RunFlags& flags,
                                    const plan::CallerFacts& caller,
                                    cache::ActionCache* cache,
-                                   const std::string& last_runs, bool colour) {
-  if (flags.json) {
-    return absl::InvalidArgumentError(
-        "`--json` is not part of this version of vt; use the Plan and "
-        "ListTasks calls of the daemon's API");
-  }
-  VT_ASSIGN_OR_RETURN(
-      const std::shared_ptr<const workspace::Workspace> workspace,
-      workspace::Load(caller.cwd));
+                                   const std::string& last_runs,
+                                   const report::RenderOptions& options) {
   PlannedRun run;
   run.root = workspace->root;
   if (flags.last_details) {
-    return LastDetails(last_runs, std::move(run), colour);
+    return LastDetails(last_runs, std::move(run), options);
+  }
+  if (!flags.task.has_value() && flags.json) {
+    run.text = TaskGraphJson(
+        *workspace, absl::StrCat(options.schemas, "task-graph.schema.json"));
+    return run;
   }
   if (!flags.task.has_value()) {
     run.text = ListText(*workspace, caller.cwd);
@@ -207,24 +207,37 @@ absl::StatusOr<PlannedRun> PlanRun(const plan::RunFlags& flags,
   }
   absl::StatusOr<plan::Plan> planned =
       plan::MakePlan(*workspace, flags, caller);
-  if (absl::IsNotFound(planned.status())) {
+  if (absl::IsNotFound(planned.status()) && !flags.json) {
     run.text = plan::UnknownTaskText(*workspace, flags, caller.cwd);
     if (run.text.has_value()) {
+      run.task_unknown = true;
       run.exit_code = 1;
       return run;
     }
   }
   VT_RETURN_IF_ERROR(planned.status());
   run.plan = *std::move(planned);
+  if (flags.dry_run && flags.json) {
+    RunPlanOptions json;
+    json.schema = absl::StrCat(options.schemas, "run-plan.schema.json");
+    json.verbose = flags.verbose;
+    if (cache == nullptr) {
+      json.cache_error = "there is no cache; `vt daemon status` says why";
+    }
+    run.text = RunPlanJson(*workspace, run.plan,
+                           MakeForecast(run.root, run.plan, cache), json);
+    return run;
+  }
   if (flags.dry_run) {
-    run.text = DryRunText(Describe(run.root, run.plan, cache));
+    run.text = DryRunText(run.root, run.plan, cache, options);
     return run;
   }
   VT_RETURN_IF_ERROR(CheckPrograms(run.root, run.plan, cache));
   return run;
 }
 
-absl::StatusOr<PlanResponse> AnswerPlan(const vtask::v1::PlanRequest& request,
+absl::StatusOr<PlanResponse> AnswerPlan(const WorkspacePtr& workspace,
+                                        const vtask::v1::PlanRequest& request,
                                         cache::ActionCache* cache) {
   std::vector<std::string> argv = Strings(request.argv());
   if (argv.empty() || argv.front() != "run") {
@@ -238,20 +251,14 @@ absl::StatusOr<PlanResponse> AnswerPlan(const vtask::v1::PlanRequest& request,
     return absl::InvalidArgumentError("argv does not name a task to run");
   }
   const plan::CallerFacts caller = FactsOf(request.caller());
-  VT_ASSIGN_OR_RETURN(
-      const std::shared_ptr<const workspace::Workspace> workspace,
-      workspace::Load(caller.cwd));
   VT_ASSIGN_OR_RETURN(const plan::Plan plan,
                       plan::MakePlan(*workspace, *flags, caller));
   return Describe(workspace->root, plan, cache);
 }
 
 absl::StatusOr<vtask::v1::ListTasksResponse> AnswerListTasks(
-    const vtask::v1::ListTasksRequest& request) {
+    const WorkspacePtr& workspace, const vtask::v1::ListTasksRequest& request) {
   const std::string& cwd = request.caller().cwd();
-  VT_ASSIGN_OR_RETURN(
-      const std::shared_ptr<const workspace::Workspace> workspace,
-      workspace::Load(cwd));
   vtask::v1::ListTasksResponse response;
   response.set_workspace_root(workspace->root);
   for (const plan::ListedTask& listed : plan::ListTasks(*workspace, cwd)) {
@@ -270,6 +277,26 @@ absl::StatusOr<vtask::v1::ListTasksResponse> AnswerListTasks(
     info->set_cacheable(
         task.cache.enabled &&
         (task.is_script ? workspace->cache_scripts : workspace->cache_tasks));
+  }
+  return response;
+}
+
+vtask::v1::CompleteResponse AnswerComplete(
+    const WorkspacePtr& workspace, const vtask::v1::CompleteRequest& request,
+    bool* asked_workspace) {
+  vtask::v1::CompleteResponse response;
+  plan::Completion completion =
+      plan::Complete(Strings(request.words()), workspace.get(),
+                     base::NormalizePath(request.caller().cwd()));
+  for (plan::Completion::Candidate& candidate : completion.candidates) {
+    auto* out = response.add_candidates();
+    out->set_value(std::move(candidate.value));
+    out->set_description(report::Printable(candidate.description));
+  }
+  response.set_wants_files(completion.wants_files);
+  response.set_no_space(completion.no_space);
+  if (asked_workspace != nullptr) {
+    *asked_workspace = completion.asked_workspace;
   }
   return response;
 }

@@ -6,6 +6,7 @@
 
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -13,9 +14,15 @@
 
 #include "daemon/cache/action_cache.h"
 #include "daemon/plan/plan.h"
+#include "daemon/report/renderer.h"
+#include "daemon/run/plan_inputs.h"
+#include "daemon/workspace/workspace.h"
 #include "vtask/v1/daemon.pb.h"
 
 namespace vt::run {
+
+// As ConfigLoad loads it.
+using WorkspacePtr = std::shared_ptr<const workspace::Workspace>;
 
 struct PlannedRun {
   std::string root;
@@ -25,20 +32,33 @@ struct PlannedRun {
   // Set: as `text`, for standard error.
   std::optional<std::string> complaint;
   int exit_code = 0;
+  // `text` says that there is no such task, and which are like it (R-CLI-6).
+  bool task_unknown = false;
+  // For the action that it was started from; else empty.
+  PlanInputs inputs;
 };
 
 // `cache` may be null: dry runs then say what they can. `last_runs` is the
-// directory of history::LoadLastRun; `colour` is for the text alone.
-absl::StatusOr<PlannedRun> PlanRun(const plan::RunFlags& flags,
+// directory of history::LoadLastRun; `options` are for the text alone.
+absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
+                                   const plan::RunFlags& flags,
                                    const plan::CallerFacts& caller,
                                    cache::ActionCache* cache,
-                                   const std::string& last_runs, bool colour);
+                                   const std::string& last_runs,
+                                   const report::RenderOptions& options);
 
 // `argv` as of `vt run`: ["run",] flags, task, arguments.
 absl::StatusOr<vtask::v1::PlanResponse> AnswerPlan(
-    const vtask::v1::PlanRequest& request, cache::ActionCache* cache);
+    const WorkspacePtr& workspace, const vtask::v1::PlanRequest& request,
+    cache::ActionCache* cache);
 
 absl::StatusOr<vtask::v1::ListTasksResponse> AnswerListTasks(
-    const vtask::v1::ListTasksRequest& request);
+    const WorkspacePtr& workspace, const vtask::v1::ListTasksRequest& request);
+
+// `workspace` may be null: the caller's directory is in none that can be read.
+// `asked_workspace` (may be null): whether it made, or would make, a difference.
+vtask::v1::CompleteResponse AnswerComplete(
+    const WorkspacePtr& workspace, const vtask::v1::CompleteRequest& request,
+    bool* asked_workspace);
 
 }  // namespace vt::run

@@ -2,11 +2,14 @@
 
 #include "daemon/run/runner.h"
 
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <system_error>
 #include <utility>
 
+#include "daemon/run/caller.h"
+#include "daemon/run/config_load.h"
 #include "daemon/run/engine.h"
 #include "daemon/run/planning.h"
 #include "daemon/run/session.h"
@@ -51,6 +54,16 @@ class RunnerImpl final : public Runner {
       session->Executed(answer);
     }
   }
+  void Resized(RunId id, const vtask::v1::Terminal& terminal) override {
+    if (Session* session = Find(id)) {
+      session->Resized(terminal);
+    }
+  }
+  void FileOpened(RunId id, const std::string& error) override {
+    if (Session* session = Find(id)) {
+      session->FileOpened(error);
+    }
+  }
   void SinkDrained(RunId id) override {
     if (Session* session = Find(id)) {
       session->SinkDrained();
@@ -65,9 +78,12 @@ class RunnerImpl final : public Runner {
   void Plan(vtask::v1::PlanRequest request,
             std::function<void(absl::StatusOr<vtask::v1::PlanResponse>)> done)
       override {
-    engine_.workers->Run(
-        [request = std::move(request), cache = engine_.cache] {
-          return AnswerPlan(request, cache);
+    const vtask::v1::Caller caller = request.caller();
+    WithWorkspace(
+        caller,
+        [request = std::move(request),
+         cache = engine_.cache](const WorkspacePtr& workspace) {
+          return AnswerPlan(workspace, request, cache);
         },
         std::move(done));
   }
@@ -75,9 +91,39 @@ class RunnerImpl final : public Runner {
       vtask::v1::ListTasksRequest request,
       std::function<void(absl::StatusOr<vtask::v1::ListTasksResponse>)> done)
       override {
-    engine_.workers->Run(
-        [request = std::move(request)] { return AnswerListTasks(request); },
+    const vtask::v1::Caller caller = request.caller();
+    WithWorkspace(
+        caller,
+        [request = std::move(request)](const WorkspacePtr& workspace) {
+          return AnswerListTasks(workspace, request);
+        },
         std::move(done));
+  }
+
+  void Complete(
+      vtask::v1::CompleteRequest request,
+      std::function<void(absl::StatusOr<vtask::v1::CompleteResponse>)> done)
+      override {
+    // Flags and commands need no look at the disk.
+    bool asked_workspace = false;
+    vtask::v1::CompleteResponse known =
+        AnswerComplete(nullptr, request, &asked_workspace);
+    if (!asked_workspace) {
+      done(std::move(known));
+      return;
+    }
+    const vtask::v1::Caller caller = request.caller();
+    WithWorkspace(
+        caller,
+        [request = std::move(request)](const WorkspacePtr& workspace)
+            -> absl::StatusOr<vtask::v1::CompleteResponse> {
+          return AnswerComplete(workspace, request, nullptr);
+        },
+        // A workspace that cannot be read is none.
+        [known = std::move(known), done = std::move(done)](
+            absl::StatusOr<vtask::v1::CompleteResponse> found) {
+          done(found.ok() ? std::move(found) : known);
+        });
   }
 
   SubscriberId Subscribe(
@@ -113,6 +159,9 @@ class RunnerImpl final : public Runner {
   void Drain(bool cancel) override {
     engine_.draining = true;
     if (cancel) {
+      for (auto& [id, load] : loads_) {
+        load->Cancel(SIGTERM);
+      }
       for (auto& [id, session] : sessions_) {
         session->CallerGone();
       }
@@ -128,6 +177,31 @@ class RunnerImpl final : public Runner {
     vtask::v1::SubscribeRequest request;
     std::function<void(const vtask::v1::RunEvent&)> on_event;
   };
+
+  // Loads the caller's workspace, then calls `answer` on a worker and `done`
+  // with what it says.
+  template <typename Answer, typename Done>
+  void WithWorkspace(const vtask::v1::Caller& caller, Answer answer,
+                     Done done) {
+    const uint64_t id = next_load_++;
+    ConfigLoad::Hooks hooks;
+    hooks.on_done = [this, id, answer = std::move(answer),
+                     done = std::move(done)](
+                        absl::StatusOr<LoadedWorkspace> loaded) {
+      loads_.erase(id);
+      if (!loaded.ok()) {
+        done(loaded.status());
+        return;
+      }
+      engine_.workers->Run(
+          [answer, workspace = std::move(loaded->workspace)] {
+            return answer(workspace);
+          },
+          done);
+    };
+    loads_[id] = ConfigLoad::Start(&engine_, FactsOf(caller),
+                                   ContextOf(caller), std::move(hooks));
+  }
 
   Session* Find(RunId id) {
     const auto found = sessions_.find(id);
@@ -156,6 +230,9 @@ class RunnerImpl final : public Runner {
 
   Engine engine_;
   std::map<RunId, std::unique_ptr<Session>> sessions_;
+  // Workspaces being loaded for calls that are no runs.
+  std::map<uint64_t, std::unique_ptr<ConfigLoad>> loads_;
+  uint64_t next_load_ = 1;
   std::map<SubscriberId, Subscriber> subscribers_;
   RunId next_run_ = 1;
   SubscriberId next_subscriber_ = 1;

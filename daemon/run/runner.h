@@ -42,7 +42,11 @@ struct RunnerOptions {
   std::string tool_directory;     // tool endpoints; emptied by Create
   std::string state_directory;    // last runs, for --last-details
   std::string tool_addon;         // absolute path of the .node, may be ""
+  std::string schema_directory;   // absolute; where docs/schema is installed
+  std::string config_loader;      // absolute path of config_loader.mjs
   track::Tier tier;
+  // How LD_PRELOAD names the library that makes tracking cheap; may be "".
+  std::string preload;
   // See track::TrackerOptions::entrust_listener. May be null.
   std::function<std::function<void()>(int listener_fd)> entrust_listener;
 };
@@ -67,6 +71,8 @@ class Runner {
   virtual void Stdin(RunId id, std::string data, bool eof) = 0;
   virtual void Executed(RunId id,
                         const vtask::v1::RunRequest::Executed& answer) = 0;
+  virtual void Resized(RunId id, const vtask::v1::Terminal& terminal) = 0;
+  virtual void FileOpened(RunId id, const std::string& error) = 0;
   virtual void SinkDrained(RunId id) = 0;
   // The caller is gone: ends every process of the run. Finish follows.
   virtual void Cancel(RunId id) = 0;
@@ -77,6 +83,11 @@ class Runner {
   virtual void ListTasks(
       vtask::v1::ListTasksRequest request,
       std::function<void(absl::StatusOr<vtask::v1::ListTasksResponse>)>
+          done) = 0;
+
+  virtual void Complete(
+      vtask::v1::CompleteRequest request,
+      std::function<void(absl::StatusOr<vtask::v1::CompleteResponse>)>
           done) = 0;
 
   // Calls `on_event` for every event until Unsubscribe.

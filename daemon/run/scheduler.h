@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <set>
 #include <vector>
 
 namespace vt::run {
@@ -19,7 +20,7 @@ class Scheduler {
   std::vector<int> TakeReady();
   // `task` has ended well: its dependents may follow.
   void Succeeded(int task);
-  // `task` has ended otherwise: nothing new starts from now on.
+  // `task` has ended otherwise: its dependents never start.
   void Failed(int task);
   // Nothing new starts from now on.
   void Stop() { stopped_ = true; }
@@ -30,10 +31,9 @@ class Scheduler {
  private:
   std::vector<int> waiting_for_;  // dependencies not yet done
   std::vector<std::vector<int>> dependents_;
-  std::vector<bool> started_;
+  std::set<int> ready_;  // may start as soon as the limit allows
   int limit_;
   int running_ = 0;
-  int left_;  // tasks not started
   bool stopped_ = false;
 };
 

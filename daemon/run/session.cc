@@ -3,7 +3,6 @@
 #include "daemon/run/session.h"
 
 #include <csignal>
-#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -17,13 +16,21 @@
 #include "daemon/base/version.h"
 #include "daemon/history/last_run.h"
 #include "daemon/loop/fd_watch.h"
+#include "daemon/migrate/migrate.h"
 #include "daemon/plan/command_line.h"
 #include "daemon/plan/plan.h"
+#include "daemon/report/ansi.h"
 #include "daemon/report/renderer.h"
+#include "daemon/report/texts.h"
 #include "daemon/run/action.h"
 #include "daemon/run/caller.h"
+#include "daemon/run/config_load.h"
+#include "daemon/run/execution.h"
+#include "daemon/run/live_line.h"
+#include "daemon/run/nested_run.h"
 #include "daemon/run/planning.h"
-#include "daemon/run/scheduler.h"
+#include "daemon/run/selection.h"
+#include "daemon/run/trace_session.h"
 
 namespace vt::run {
 namespace {
@@ -33,21 +40,24 @@ using vtask::v1::Notice;
 using vtask::v1::RunEvent;
 using vtask::v1::RunResponse;
 
-class SessionImpl final : public Session, private ActionHost {
+class SessionImpl final : public Session, private RunStream {
  public:
   SessionImpl(RunId id, Engine* engine, vtask::v1::RunStart start,
-              RunSink* sink, Hooks hooks)
+              absl::StatusOr<plan::Command> command, RunSink* sink, Hooks hooks)
       : id_(id),
         engine_(engine),
         start_(std::move(start)),
+        command_(std::move(command)),
         sink_(sink),
         hooks_(std::move(hooks)),
         facts_(FactsOf(start_.caller())),
-        context_(ContextOf(start_)) {}
+        context_(ContextOf(start_.caller())) {}
 
   void Start() override;
   void Signal(int number) override;
   void Stdin(absl::string_view data, bool eof) override;
+  void Resized(const vtask::v1::Terminal& terminal) override;
+  void FileOpened(const std::string&) override {}
   void Executed(const vtask::v1::RunRequest::Executed& answer) override;
   void SinkDrained() override { SetPaused(false); }
   void CallerGone() override;
@@ -55,25 +65,22 @@ class SessionImpl final : public Session, private ActionHost {
   const std::string& workspace_root() const override { return root_; }
 
  private:
-  // A task of the plan that is under way.
-  struct RunningTask {
-    int task = 0;
-    size_t step = 0;
-    std::unique_ptr<Action> action;
-  };
-
+  void StartMigration(const plan::MigrateFlags& flags);
   void StartRun(plan::RunFlags flags);
+  void OnLoaded(absl::StatusOr<LoadedWorkspace> loaded);
+  // Lets the user choose a task, and goes on with it.
+  void StartSelection(std::string notice, std::string query);
+  void OnSelected(const std::optional<plan::ListedTask>& choice);
+  void StartPlanning();
   void OnPlanned(absl::StatusOr<PlannedRun> planned);
-  void StartReady();
-  void StartStep(int task, size_t step);
-  void CancelAll(int signal);
+  // Once it is known how much is to be run.
+  void StartRendering();
   void SetPaused(bool paused);
-  void MaybeFinish();
+  void OnRunDone();
   void End(int exit_code);
+  void Send(RunResponse response) { sink_->Send(std::move(response)); }
   void Write(bool is_stderr, std::string bytes);
   void FailPlanning(const absl::Status& status);
-  absl::Status PruneEnclosing();
-  TaskFrame FrameOf(const plan::PlannedTask& task) const;
   std::string EnvOf(const std::string& name) const {
     const auto found = facts_.env.find(name);
     return found == facts_.env.end() ? "" : found->second;
@@ -82,36 +89,40 @@ class SessionImpl final : public Session, private ActionHost {
     return base::JoinPath(engine_->options.state_directory, "last-runs");
   }
 
-  // ActionHost:
+  // RunStream:
+  uint32_t NextIndex() override { return next_index_++; }
   void Emit(RunEvent event) override;
   void Execute(RunResponse::Execute execute) override;
-  void ActionDone(uint32_t index, ActionOutcome outcome,
-                  int exit_code) override;
-  void AfterAction(uint32_t index, ActionOutcome outcome, int exit_code);
 
   const RunId id_;
   Engine* const engine_;
-  const vtask::v1::RunStart start_;
+  vtask::v1::RunStart start_;  // its terminal changes
+  absl::StatusOr<plan::Command> command_;
   RunSink* const sink_;
   const Hooks hooks_;
-  const plan::CallerFacts facts_;
+  plan::CallerFacts facts_;
   CallerContext context_;
   const absl::Time started_ = absl::Now();
 
   plan::RunFlags flags_;
+  report::RenderOptions render_options_;
   std::unique_ptr<report::Renderer> renderer_;
   std::string root_;
   plan::Plan plan_;
-  std::optional<Scheduler> scheduler_;
-  std::map<uint32_t, RunningTask> running_;  // by action index
+  std::unique_ptr<NestedRun> nested_;        // if it was started from a task
+  std::unique_ptr<ConfigLoad> config_load_;  // first
+  WorkspacePtr workspace_;                   // what it found
+  std::unique_ptr<Selection> selection_;     // while the user chooses
+  std::unique_ptr<Execution> execution_;     // once it is planned
+  std::unique_ptr<LiveLine> live_line_;      // in a terminal
   uint32_t next_index_ = 1;
   uint64_t sequence_ = 0;
   // Work for the session as a whole is on the pool: planning, or the last
   // words.
   bool busy_ = false;
-  bool paused_ = false;
   bool ended_ = false;
   int interrupts_ = 0;
+  int running_actions_ = 0;  // as events tell
   std::unique_ptr<loop::Timer> kill_timer_;
   std::optional<int> first_failure_;
   vtask::v1::RunFinished totals_;
@@ -119,19 +130,18 @@ class SessionImpl final : public Session, private ActionHost {
 };
 
 void SessionImpl::Start() {
-  absl::StatusOr<plan::Command> command =
-      plan::ParseCommandLine(Strings(start_.argv()));
-  if (!command.ok()) {
+  if (!command_.ok()) {
     Write(/*is_stderr=*/true,
-          absl::StrCat("error: ", command.status().message(), "\n"));
+          absl::StrCat("error: ", command_.status().message(), "\n"));
     End(2);
-  } else if (const auto* text = std::get_if<plan::PrintText>(&*command)) {
+  } else if (const auto* text = std::get_if<plan::PrintText>(&*command_)) {
     Write(/*is_stderr=*/false, text->text);
     End(text->exit_code);
-  } else if (std::holds_alternative<plan::CacheClean>(*command)) {
+  } else if (std::holds_alternative<plan::CacheClean>(*command_)) {
     busy_ = true;
     engine_->workers->Run(
-        [cache = engine_->cache] {
+        [cache = engine_->cache, last_runs = LastRuns()] {
+          history::ForgetLastRuns(last_runs);  // R-CACHE-22
           return cache == nullptr ? absl::OkStatus() : cache->Clean();
         },
         [this](absl::Status cleaned) {
@@ -141,36 +151,127 @@ void SessionImpl::Start() {
           }
           End(cleaned.ok() ? 0 : 1);
         });
+  } else if (const auto* flags = std::get_if<plan::MigrateFlags>(&*command_)) {
+    StartMigration(*flags);
   } else {
-    StartRun(std::get<plan::RunFlags>(*std::move(command)));
+    StartRun(std::get<plan::RunFlags>(*std::move(command_)));
   }
+}
+
+void SessionImpl::StartMigration(const plan::MigrateFlags& flags) {
+  busy_ = true;
+  migrate::MigrateOptions options;
+  options.dry_run = flags.dry_run;
+  options.force = flags.force;
+  options.move_scripts = flags.move_scripts;
+  options.from = flags.from;
+  options.umask = static_cast<mode_t>(start_.caller().umask());
+  engine_->workers->Run(
+      [cwd = facts_.cwd, options] { return migrate::Migrate(cwd, options); },
+      [this](absl::StatusOr<std::string> text) {
+        if (text.ok()) {
+          Write(/*is_stderr=*/false, *std::move(text));
+          End(0);
+        } else {
+          FailPlanning(text.status());
+        }
+      });
 }
 
 void SessionImpl::StartRun(plan::RunFlags flags) {
   flags_ = std::move(flags);
-  report::RenderOptions options = RenderOptionsOf(start_, facts_.env);
-  options.verbose = flags_.verbose;
-  options.log =
+  render_options_ = RenderOptionsOf(start_, facts_.env);
+  render_options_.verbose = flags_.verbose;
+  render_options_.schemas =
+      base::FileUrl(engine_->options.schema_directory + "/");
+  render_options_.log =
       flags_.log == plan::LogMode::kLabeled   ? report::LogMode::kLabeled
       : flags_.log == plan::LogMode::kGrouped ? report::LogMode::kGrouped
                                               : report::LogMode::kInterleaved;
-  renderer_ = std::make_unique<report::Renderer>(
-      options, [this](bool is_stderr, std::string bytes) {
-        Write(is_stderr, std::move(bytes));
-      });
   context_.wants_details = flags_.verbose >= 2;
-  context_.shim_executes =
-      start_.can_execute() && flags_.log == plan::LogMode::kInterleaved;
-  if (RunningAction* enclosing = FindEnclosing(
-          engine_, static_cast<pid_t>(start_.pid()), EnvOf("VT_ACTION"));
-      start_.pid() != 0 && enclosing != nullptr) {
-    enclosing->has_nested_run = true;
-    context_.enclosing = *enclosing;
+  nested_ = NestedRun::Enter(
+      engine_, static_cast<pid_t>(start_.pid()), EnvOf("VT_ACTION"),
+      absl::StrJoin(Strings(start_.argv()), " "));
+  if (nested_ != nullptr) {
+    context_.enclosing = nested_->enclosing();
+    facts_.inside = context_.enclosing.chain;
   }
   busy_ = true;
+  ConfigLoad::Hooks hooks;
+  hooks.on_output = [this](absl::string_view text) {
+    Write(/*is_stderr=*/true, std::string(text));
+  };
+  hooks.on_done = [this](absl::StatusOr<LoadedWorkspace> loaded) {
+    OnLoaded(std::move(loaded));
+  };
+  config_load_ = ConfigLoad::Start(engine_, facts_, context_, std::move(hooks));
+}
+
+void SessionImpl::OnLoaded(absl::StatusOr<LoadedWorkspace> loaded) {
+  config_load_ = nullptr;
+  if (!loaded.ok()) {
+    OnPlanned(loaded.status());
+    return;
+  }
+  if (flags_.verbose >= 2 && !loaded->not_stored.empty()) {
+    Write(/*is_stderr=*/true,
+          absl::StrCat("vite.config: its evaluation was not stored: ",
+                       loaded->not_stored, "\n"));
+  }
+  workspace_ = std::move(loaded->workspace);
+  if (!flags_.task.has_value() && !flags_.json && !flags_.last_details &&
+      interrupts_ == 0 && CanSelect(start_, EnvOf("TERM"))) {
+    StartSelection("", "");
+  } else {
+    StartPlanning();
+  }
+}
+
+void SessionImpl::StartSelection(std::string notice, std::string query) {
+  busy_ = false;
+  Selection::Options options;
+  options.terminal = start_.terminal();
+  options.colour = render_options_.colour_stdout;
+  options.notice = std::move(notice);
+  options.query = std::move(query);
+  Selection::Hooks hooks;
+  hooks.send = [this](RunResponse response) { Send(std::move(response)); };
+  hooks.on_done = [this](const std::optional<plan::ListedTask>& choice) {
+    OnSelected(choice);
+  };
+  selection_ =
+      std::make_unique<Selection>(engine_->loop, *workspace_, facts_.cwd,
+                                  std::move(options), std::move(hooks));
+}
+
+void SessionImpl::OnSelected(const std::optional<plan::ListedTask>& choice) {
+  selection_ = nullptr;
+  if (!choice.has_value() || interrupts_ > 0) {
+    End(130);
+    return;
+  }
+  Write(/*is_stderr=*/false,
+        absl::StrCat(report::Paint("Selected task:", report::Style::kStrong,
+                                   render_options_.colour_stdout),
+                     " ", report::Printable(choice->label), "\n"));
+  // As if it had been asked for in its package.
+  flags_.task = choice->name;
+  facts_.cwd =
+      workspace_->packages[static_cast<size_t>(choice->package)].directory;
+  StartPlanning();
+}
+
+void SessionImpl::StartPlanning() {
+  busy_ = true;
   engine_->workers->Run(
-      [this, colour = options.colour_stdout] {
-        return PlanRun(flags_, facts_, engine_->cache, LastRuns(), colour);
+      [this, cache = engine_->cache] {
+        absl::StatusOr<PlannedRun> planned = PlanRun(
+            workspace_, flags_, facts_, cache, LastRuns(), render_options_);
+        if (planned.ok() && nested_ != nullptr && cache != nullptr) {
+          planned->inputs = ObservePlan(*workspace_, flags_, facts_.cwd,
+                                        planned->plan, &cache->files());
+        }
+        return planned;
       },
       [this](absl::StatusOr<PlannedRun> planned) {
         OnPlanned(std::move(planned));
@@ -192,6 +293,11 @@ void SessionImpl::OnPlanned(absl::StatusOr<PlannedRun> planned) {
     FailPlanning(planned.status());
     return;
   }
+  if (planned->task_unknown && CanSelect(start_, EnvOf("TERM"))) {
+    StartSelection(absl::StrCat("Task \"", *flags_.task, "\" not found."),
+                   *flags_.task);
+    return;
+  }
   for (const std::string& warning : planned->plan.warnings) {
     Write(/*is_stderr=*/true, absl::StrCat(warning, "\n"));
   }
@@ -207,10 +313,10 @@ void SessionImpl::OnPlanned(absl::StatusOr<PlannedRun> planned) {
   root_ = planned->root;
   context_.root = root_;
   plan_ = std::move(planned->plan);
-  if (absl::Status pruned = PruneEnclosing(); !pruned.ok()) {
-    FailPlanning(pruned);
-    return;
+  if (nested_ != nullptr) {
+    nested_->Planned(root_, std::move(planned->inputs));
   }
+  StartRendering();
   RunEvent event;
   vtask::v1::RunStarted* started = event.mutable_run_started();
   started->set_workspace_root(root_);
@@ -219,122 +325,41 @@ void SessionImpl::OnPlanned(absl::StatusOr<PlannedRun> planned) {
   }
   started->set_pid(start_.pid());
   Emit(std::move(event));
-  std::vector<std::vector<int>> depends_on;
-  for (const plan::PlannedTask& task : plan_.tasks) {
-    depends_on.push_back(task.depends_on);
+  Execution::Hooks hooks;
+  hooks.on_done = [this](ActionOutcome /*told by events*/) { OnRunDone(); };
+  execution_ = std::make_unique<Execution>(
+      engine_, static_cast<RunStream*>(this), &context_, &plan_,
+      context_.enclosing.chain, std::move(hooks));
+  execution_->Start();
+}
+
+void SessionImpl::StartRendering() {
+  int actions = 0;
+  plan::ForEachStep(plan_, [&](const plan::PlannedTask& /*task*/,
+                               const plan::Step& /*step*/) { ++actions; });
+  // Logs of GitHub Actions can be folded, but not where they are interleaved.
+  if (render_options_.github && !flags_.log_given && actions > 1) {
+    render_options_.log = report::LogMode::kGrouped;
   }
-  scheduler_.emplace(depends_on, plan_.concurrency);
-  StartReady();
-  MaybeFinish();
-}
-
-TaskFrame SessionImpl::FrameOf(const plan::PlannedTask& task) const {
-  constexpr absl::string_view kNul("\0", 1);
-  return {absl::StrCat(root_, kNul, task.package_path, kNul, task.name),
-          task.label};
-}
-
-// A run inside of a task leaves that task out (R-PLAN-14, 15: `build` of the
-// root may be `vt run -r build`); any other task that is under way around it
-// would wait for itself (R-PLAN-16).
-absl::Status SessionImpl::PruneEnclosing() {
-  const std::vector<TaskFrame>& chain = context_.enclosing.chain;
-  for (plan::PlannedTask& task : plan_.tasks) {
-    const TaskFrame frame = FrameOf(task);
-    if (!chain.empty() && chain.back().key == frame.key) {
-      task.steps.clear();
-      continue;
-    }
-    std::vector<std::string> labels;
-    for (const TaskFrame& around : chain) {
-      if (around.key == frame.key || !labels.empty()) {
-        labels.push_back(around.label);
-      }
-    }
-    if (!labels.empty()) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("the task runs itself: ", absl::StrJoin(labels, " -> "),
-                       " -> ", task.label));
-    }
-  }
-  return absl::OkStatus();
-}
-
-void SessionImpl::StartReady() {
-  // A task without steps is done as it starts, which may free others.
-  for (std::vector<int> ready = scheduler_->TakeReady(); !ready.empty();
-       ready = scheduler_->TakeReady()) {
-    for (const int task : ready) {
-      if (plan_.tasks[static_cast<size_t>(task)].steps.empty()) {
-        scheduler_->Succeeded(task);
-      } else {
-        StartStep(task, 0);
-      }
-    }
+  context_.forwards_stdin =
+      render_options_.log == report::LogMode::kInterleaved;
+  context_.shim_executes = start_.can_execute() && context_.forwards_stdin;
+  renderer_ = std::make_unique<report::Renderer>(
+      render_options_, [this](bool is_stderr, std::string bytes) {
+        Write(is_stderr, std::move(bytes));
+      });
+  if (WantsLiveLine(start_, facts_.env)) {
+    live_line_ = std::make_unique<LiveLine>(
+        engine_->loop, actions, static_cast<int>(start_.terminal().columns()),
+        render_options_.colour_stdout,
+        [this](RunResponse response) { Send(std::move(response)); },
+        [this] { return sink_->is_congested(); });
   }
 }
 
-void SessionImpl::StartStep(int task, size_t step) {
-  const plan::PlannedTask& planned = plan_.tasks[static_cast<size_t>(task)];
-  const plan::Step& planned_step = planned.steps[step];
-  vtask::v1::ActionRef ref;
-  ref.set_index(next_index_++);
-  ref.set_package(planned.package_name);
-  ref.set_package_path(planned.package_path.empty() ? "."
-                                                    : planned.package_path);
-  ref.set_task(planned.name);
-  ref.set_label(planned.label);
-  ref.set_cwd(planned_step.display_cwd);
-  ref.set_command(planned_step.display_command);
-  const uint32_t index = ref.index();
-  RunningTask& running = running_[index];
-  running.task = task;
-  running.step = step;
-  running.action = Action::Create(engine_, this, &context_, &planned_step,
-                                  FrameOf(planned), std::move(ref));
-  running.action->Start();
-  running.action->SetPaused(paused_);
-}
-
-void SessionImpl::ActionDone(uint32_t index, ActionOutcome outcome,
-                             int exit_code) {
-  // Posted: the action is still on the stack, and may be in its own Start.
-  engine_->loop->Post([this, index, outcome, exit_code] {
-    AfterAction(index, outcome, exit_code);
-  });
-}
-
-void SessionImpl::AfterAction(uint32_t index, ActionOutcome outcome,
-                              int exit_code) {
-  const auto found = running_.find(index);
-  const int task = found->second.task;
-  const size_t step = found->second.step;
-  running_.erase(found);
-  const plan::PlannedTask& planned = plan_.tasks[static_cast<size_t>(task)];
-  if (outcome == ActionOutcome::kSucceeded) {
-    if (interrupts_ > 0) {
-      scheduler_->Failed(task);
-    } else if (step + 1 < planned.steps.size()) {
-      StartStep(task, step + 1);
-    } else {
-      scheduler_->Succeeded(task);
-      StartReady();
-    }
-  } else {
-    scheduler_->Failed(task);
-    if (outcome == ActionOutcome::kFailed && !first_failure_.has_value()) {
-      first_failure_ = exit_code;
-      // Fail fast: what runs beside it ends too.
-      CancelAll(SIGTERM);
-    }
-  }
-  MaybeFinish();
-}
-
-void SessionImpl::MaybeFinish() {
-  if (ended_ || busy_ || !scheduler_.has_value() ||
-      !scheduler_->is_finished() || !running_.empty()) {
-    return;
+void SessionImpl::OnRunDone() {
+  if (live_line_ != nullptr) {
+    live_line_->End();
   }
   const int exit_code = interrupts_ > 0 ? 130 : first_failure_.value_or(0);
   totals_.set_exit_code(exit_code);
@@ -357,6 +382,7 @@ void SessionImpl::MaybeFinish() {
 
 void SessionImpl::End(int exit_code) {
   ended_ = true;
+  nested_ = nullptr;  // before the task around it can go on
   RunResponse response;
   response.mutable_exit()->set_code(exit_code);
   sink_->Send(std::move(response));
@@ -369,12 +395,19 @@ void SessionImpl::Signal(int number) {
   if (ended_) {
     return;
   }
-  ++interrupts_;
-  if (scheduler_.has_value()) {
-    scheduler_->Stop();
+  // A task on the terminal may have ended upon the same key, and the run with
+  // it: then the task's own code counts (decisions H17).
+  const bool is_over = running_actions_ == 0 && first_failure_.has_value();
+  interrupts_ += is_over ? 0 : 1;
+  if (config_load_ != nullptr) {
+    config_load_->Cancel(number);
   }
-  CancelAll(number);
-  MaybeFinish();
+  if (selection_ != nullptr) {
+    selection_->Cancel();
+  }
+  if (execution_ != nullptr) {
+    execution_->Cancel(number);
+  }
 }
 
 void SessionImpl::CallerGone() {
@@ -387,31 +420,36 @@ void SessionImpl::CallerGone() {
                                               [this] { Signal(SIGKILL); });
 }
 
-void SessionImpl::CancelAll(int signal) {
-  for (auto& [index, running] : running_) {
-    running.action->Cancel(signal);
+void SessionImpl::Stdin(absl::string_view data, bool eof) {
+  if (selection_ != nullptr) {
+    selection_->Keys(data);
+    if (eof) {
+      selection_->Cancel();
+    }
+  } else if (execution_ != nullptr) {
+    execution_->Stdin(data, eof);
   }
 }
 
-void SessionImpl::Stdin(absl::string_view data, bool eof) {
-  for (auto& [index, running] : running_) {
-    running.action->Stdin(data, eof);
+void SessionImpl::Resized(const vtask::v1::Terminal& terminal) {
+  *start_.mutable_terminal() = terminal;
+  if (selection_ != nullptr) {
+    selection_->Resized(terminal);
+  }
+  if (live_line_ != nullptr) {
+    live_line_->Resized(static_cast<int>(terminal.columns()));
   }
 }
 
 void SessionImpl::Executed(const vtask::v1::RunRequest::Executed& answer) {
-  if (const auto found = running_.find(answer.id()); found != running_.end()) {
-    found->second.action->Executed(answer);
+  if (execution_ != nullptr) {
+    execution_->Executed(answer);
   }
 }
 
 void SessionImpl::SetPaused(bool paused) {
-  if (paused_ == paused) {
-    return;
-  }
-  paused_ = paused;
-  for (auto& [index, running] : running_) {
-    running.action->SetPaused(paused);
+  if (execution_ != nullptr) {
+    execution_->SetPaused(paused);
   }
 }
 
@@ -426,6 +464,7 @@ void SessionImpl::Emit(RunEvent event) {
   event.set_sequence(++sequence_);
   event.set_time_unix_us(absl::ToUnixMicros(absl::Now()));
   if (event.has_action_started()) {
+    ++running_actions_;
     totals_.set_total(totals_.total() + 1);
     const vtask::v1::CacheStatus cache = event.action_started().cache();
     if (cache == vtask::v1::HIT) {
@@ -435,15 +474,22 @@ void SessionImpl::Emit(RunEvent event) {
       totals_.set_cached_actions(totals_.cached_actions() + 1);
     }
   } else if (event.has_action_finished()) {
+    --running_actions_;
     const vtask::v1::ActionFinished& finished = event.action_finished();
     if (finished.outcome() == vtask::v1::ActionFinished::FAILED ||
         finished.outcome() == vtask::v1::ActionFinished::SPAWN_FAILED) {
       totals_.set_failed(totals_.failed() + 1);
+      if (!first_failure_.has_value()) {
+        first_failure_ = finished.exit_code();
+      }
     }
     totals_.set_saved_us(totals_.saved_us() + finished.saved_us());
   }
   if (!start_.events_only() && renderer_ != nullptr) {
     renderer_->Handle(event);
+  }
+  if (live_line_ != nullptr) {
+    live_line_->Add(event);
   }
   const bool is_output = event.has_action_output();
   if (!is_output) {
@@ -486,7 +532,15 @@ vtask::v1::RunInfo SessionImpl::info() const {
 std::unique_ptr<Session> Session::Create(RunId id, Engine* engine,
                                          vtask::v1::RunStart start,
                                          RunSink* sink, Hooks hooks) {
-  return std::make_unique<SessionImpl>(id, engine, std::move(start), sink,
+  absl::StatusOr<plan::Command> command =
+      plan::ParseCommandLine(Strings(start.argv()));
+  if (command.ok() && std::holds_alternative<plan::TraceFlags>(*command)) {
+    return MakeTraceSession(id, engine, std::move(start),
+                            std::get<plan::TraceFlags>(*std::move(command)),
+                            sink, std::move(hooks));
+  }
+  return std::make_unique<SessionImpl>(id, engine, std::move(start),
+                                       std::move(command), sink,
                                        std::move(hooks));
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Session: one `vt run`: command line, plan, schedule, and the stream of events
-// that its caller sees.
+// Session: one command line, from its start to its exit code, and what its
+// caller sees meanwhile. Most are `vt run`: plan, schedule, stream of events.
 
 #pragma once
 
@@ -35,13 +35,17 @@ class Session {
   virtual void Start() = 0;
   virtual void Signal(int number) = 0;
   virtual void Stdin(absl::string_view data, bool eof) = 0;
+  // The caller's window has another size, or must be drawn anew.
+  virtual void Resized(const vtask::v1::Terminal& terminal) = 0;
   virtual void Executed(const vtask::v1::RunRequest::Executed& answer) = 0;
+  // Whether the caller could open the file it was asked to; "" if so.
+  virtual void FileOpened(const std::string& error) = 0;
   virtual void SinkDrained() = 0;
   // The caller has gone: SIGTERM to everything, SIGKILL a second later.
   virtual void CallerGone() = 0;
 
   virtual vtask::v1::RunInfo info() const = 0;
-  // Empty until the plan is made.
+  // Empty until it is known.
   virtual const std::string& workspace_root() const = 0;
 };
 

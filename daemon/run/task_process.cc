@@ -14,6 +14,7 @@
 #include "daemon/run/action.h"
 #include "daemon/run/output_pipe.h"
 #include "daemon/run/stdin_pipe.h"
+#include "daemon/track/preload_env.h"
 #include "daemon/track/tracker.h"
 
 namespace vt::run {
@@ -47,7 +48,7 @@ class TaskProcessImpl final : public TaskProcess {
         hooks_(std::move(hooks)) {}
 
   absl::Status Spawn(const CallerContext& context, const plan::Step& step,
-                     RunningAction running);
+                     const Attachments& attachments, RunningAction running);
 
   void Cancel(int signal) override {
     cancelled_ = true;
@@ -59,6 +60,9 @@ class TaskProcessImpl final : public TaskProcess {
     stdout_->SetPaused(paused);
     stderr_->SetPaused(paused);
   }
+  track::ChangeSink SinkForNested() override {
+    return tracker_ != nullptr ? tracker_->SinkForNested() : nullptr;
+  }
   void Stdin(absl::string_view data, bool eof) override {
     if (stdin_ != nullptr) {
       stdin_->Write(data, eof);
@@ -66,10 +70,11 @@ class TaskProcessImpl final : public TaskProcess {
   }
 
  private:
-  absl::Status OpenPipes(const plan::Step& step, exec::SpawnOptions* options);
+  absl::Status OpenPipes(bool with_stdin, exec::SpawnOptions* options);
   absl::Status OpenEndpoint(const plan::Step& step,
                             exec::SpawnOptions* options);
   absl::Status StartTracker(const std::string& root, const plan::Step& step,
+                            const Attachments& attachments,
                             exec::SpawnOptions* options);
   void OnExit(exec::ExitStatus status);
   void Joined();
@@ -91,6 +96,7 @@ class TaskProcessImpl final : public TaskProcess {
 
 absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
                                     const plan::Step& step,
+                                    const Attachments& attachments,
                                     RunningAction running) {
   if (step.program.empty()) {
     return absl::NotFoundError(step.program_missing);
@@ -108,10 +114,13 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
   options.env.push_back(marker_);
   options.env.push_back(
       absl::StrCat("VT_CACHE_DIR=", engine_->options.cache_directory));
-  VT_RETURN_IF_ERROR(OpenPipes(step, &options));
-  if (step.cached) {
+  VT_RETURN_IF_ERROR(OpenPipes(attachments.stdin_pipe, &options));
+  if (attachments.tool_endpoint) {
     VT_RETURN_IF_ERROR(OpenEndpoint(step, &options));
-    VT_RETURN_IF_ERROR(StartTracker(context.root, step, &options));
+  }
+  if (attachments.tracking.level < 4) {
+    VT_RETURN_IF_ERROR(
+        StartTracker(context.root, step, attachments, &options));
   }
   end_.started = absl::Now();
   end_.started_file_clock_ns = fingerprint::FileClockNow();
@@ -133,7 +142,7 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
   return absl::OkStatus();
 }
 
-absl::Status TaskProcessImpl::OpenPipes(const plan::Step& step,
+absl::Status TaskProcessImpl::OpenPipes(bool with_stdin,
                                         exec::SpawnOptions* options) {
   const auto open = [this](bool is_stderr) {
     return OutputPipe::Open(engine_->loop,
@@ -145,7 +154,7 @@ absl::Status TaskProcessImpl::OpenPipes(const plan::Step& step,
   VT_ASSIGN_OR_RETURN(stderr_, open(/*is_stderr=*/true));
   options->stdout_fd = stdout_->writer();
   options->stderr_fd = stderr_->writer();
-  if (!step.cached) {
+  if (with_stdin) {
     VT_ASSIGN_OR_RETURN(stdin_, StdinPipe::Open(engine_->loop));
     options->stdin_fd = stdin_->reader();
   }
@@ -173,30 +182,35 @@ absl::Status TaskProcessImpl::OpenEndpoint(const plan::Step& step,
 
 absl::Status TaskProcessImpl::StartTracker(const std::string& root,
                                            const plan::Step& step,
+                                           const Attachments& attachments,
                                            exec::SpawnOptions* options) {
   const vtask::storage::v1::WeakDescription& description = step.description;
-  const bool inferred =
-      description.input().automatic() || description.output().automatic();
-  if (!description.track() || !inferred || engine_->options.tier.level > 3 ||
-      engine_->cache == nullptr) {
-    return absl::OkStatus();
-  }
   track::TrackerOptions tracking;
-  tracking.tier = engine_->options.tier;
-  tracking.digest = [files = &engine_->cache->files(),
-                     root](const std::string& path) {
-    return PreStateDigest(files, root, path);
-  };
-  tracking.own_directories = {engine_->options.runtime_directory};
+  tracking.tier = attachments.tracking;
+  tracking.enclosing = attachments.enclosing;
+  if (engine_->cache != nullptr) {
+    tracking.digest = [files = &engine_->cache->files(),
+                       root](const std::string& path) {
+      return PreStateDigest(files, root, path);
+    };
+  }
+  tracking.own_directories = {engine_->options.runtime_directory,
+                              engine_->options.cache_directory};
   if (!engine_->options.tool_addon.empty()) {
     tracking.own_directories.emplace_back(
         base::Dirname(engine_->options.tool_addon));
   }
+  tracking.daemon_socket = engine_->options.socket_path;
   tracking.own_services = {engine_->options.socket_path,
                            engine_->options.tool_directory};
   tracking.workspace_root = root;
+  if (tracking.tier.can_sign) {
+    tracking.preload = engine_->options.preload;
+  }
+  tracking.file_clock_ns = fingerprint::FileClockNow();
   tracking.allowed_services.assign(description.services().begin(),
                                    description.services().end());
+  track::AddPreload(tracking.preload, &options->env);
   tracking.entrust_listener = engine_->options.entrust_listener;
   VT_ASSIGN_OR_RETURN(tracker_, track::Tracker::Start(std::move(tracking)));
   tracker_->Prepare(options);
@@ -209,7 +223,6 @@ void TaskProcessImpl::OnExit(exec::ExitStatus status) {
   const pid_t pid = process_->pid();
   if (const auto found = engine_->running.find(id_);
       found != engine_->running.end()) {
-    end_.had_nested_run = found->second.has_nested_run;
     engine_->running.erase(found);
   }
   stdout_->Finish();
@@ -265,9 +278,9 @@ void TaskProcessImpl::Joined() {
 
 absl::StatusOr<std::unique_ptr<TaskProcess>> TaskProcess::Start(
     Engine* engine, const CallerContext& context, const plan::Step& step,
-    RunningAction running, Hooks hooks) {
+    const Attachments& attachments, RunningAction running, Hooks hooks) {
   auto self = std::make_unique<TaskProcessImpl>(engine, std::move(hooks));
-  VT_RETURN_IF_ERROR(self->Spawn(context, step, std::move(running)));
+  VT_RETURN_IF_ERROR(self->Spawn(context, step, attachments, std::move(running)));
   return std::unique_ptr<TaskProcess>(std::move(self));
 }
 

@@ -20,6 +20,7 @@
 #include "daemon/plan/plan.h"
 #include "daemon/run/engine.h"
 #include "daemon/track/access_set.h"
+#include "daemon/track/tracker.h"
 
 namespace vt::run {
 
@@ -34,8 +35,18 @@ struct TaskEnd {
   ipc::ToolReports reports;
   // Not set: it was not tracked.
   std::optional<track::AccessSet> accesses;
-  // Somebody started `vt run` inside of it.
-  bool had_nested_run = false;
+};
+
+// What is attached to a process beside its output pipes.
+struct Attachments {
+  // Else its standard input is empty.
+  bool stdin_pipe = false;
+  // Tools inside it may talk to us.
+  bool tool_endpoint = false;
+  // How to track it; level 4: not at all.
+  track::Tier tracking;
+  // Of the action around it: hears what it changes.
+  track::ChangeSink enclosing;
 };
 
 // Loop-bound.
@@ -53,14 +64,17 @@ class TaskProcess {
   // Errors: as exec::Spawn; NOT_FOUND for a program that is not there.
   static absl::StatusOr<std::unique_ptr<TaskProcess>> Start(
       Engine* engine, const CallerContext& context, const plan::Step& step,
-      RunningAction running, Hooks hooks);
+      const Attachments& attachments, RunningAction running, Hooks hooks);
   virtual ~TaskProcess() = default;
 
   // Ends the whole tree; see exec::Process::Terminate.
   virtual void Cancel(int signal) = 0;
   // Stops, or resumes, reading its output.
   virtual void SetPaused(bool paused) = 0;
-  // Standard input of an uncached process; a cached one has none.
+  // Hears what actions that run inside of it change; empty if it is not
+  // tracked.
+  virtual track::ChangeSink SinkForNested() = 0;
+  // For its standard input, if it has Attachments::stdin_pipe; else dropped.
   virtual void Stdin(absl::string_view data, bool eof) = 0;
 };
 

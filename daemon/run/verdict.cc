@@ -71,6 +71,31 @@ std::optional<NotStored> CheckTools(const CollectInput& input,
   return std::nullopt;
 }
 
+// Decisions H2: what ran inside must be known, and be good.
+std::optional<NotStored> CheckNest(const CollectInput& input) {
+  const Nest none;
+  const Nest& nest = input.nest != nullptr ? *input.nest : none;
+  if (nest.spoiled.has_value()) {
+    return nest.spoiled;
+  }
+  if (nest.open_runs > 0) {
+    return MakeNotStored(NotStored::INNER_NOT_STORED,
+                         "a `vt run` that it started goes on running");
+  }
+  if (input.accesses == nullptr) {
+    return std::nullopt;
+  }
+  for (const int caller : input.accesses->daemon_callers) {
+    if (!absl::c_linear_search(nest.callers, caller)) {
+      return MakeNotStored(
+          NotStored::INNER_NOT_STORED,
+          absl::StrCat("a process that it started [", caller,
+                       "] asked vtask something other than to run tasks"));
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 NotStored MakeNotStored(NotStored::Reason reason, std::string text,
@@ -86,6 +111,9 @@ NotStored MakeNotStored(NotStored::Reason reason, std::string text,
 std::optional<NotStored> ReasonNotToStore(const CollectInput& input,
                                           std::vector<std::string>* notes) {
   if (std::optional<NotStored> why = CheckTools(input, notes)) {
+    return why;
+  }
+  if (std::optional<NotStored> why = CheckNest(input)) {
     return why;
   }
   // What was declared needs no tracking, and does not suffer from its flaws.

@@ -77,6 +77,9 @@ class DaemonService final : public vtask::v1::Daemon::CallbackService {
   grpc::ServerUnaryReactor* ListTasks(
       grpc::CallbackServerContext*, const vtask::v1::ListTasksRequest* request,
       vtask::v1::ListTasksResponse* response) override;
+  grpc::ServerUnaryReactor* Complete(
+      grpc::CallbackServerContext*, const vtask::v1::CompleteRequest* request,
+      vtask::v1::CompleteResponse* response) override;
   grpc::ServerUnaryReactor* Status(
       grpc::CallbackServerContext*, const vtask::v1::StatusRequest*,
       vtask::v1::StatusResponse* response) override;
@@ -109,6 +112,20 @@ grpc::ServerUnaryReactor* DaemonService::ListTasks(
     core->runner->ListTasks(
         std::move(request),
         [call](absl::StatusOr<vtask::v1::ListTasksResponse> answer) {
+          call->Answer(std::move(answer));
+        });
+  });
+  return call.get();
+}
+
+grpc::ServerUnaryReactor* DaemonService::Complete(
+    grpc::CallbackServerContext*, const vtask::v1::CompleteRequest* request,
+    vtask::v1::CompleteResponse* response) {
+  auto call = UnaryCall<vtask::v1::CompleteResponse>::Begin(response);
+  core_->loop->Post([core = core_, call, request = *request]() mutable {
+    core->runner->Complete(
+        std::move(request),
+        [call](absl::StatusOr<vtask::v1::CompleteResponse> answer) {
           call->Answer(std::move(answer));
         });
   });

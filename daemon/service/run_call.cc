@@ -38,22 +38,29 @@ constexpr size_t kOutboxBound = size_t{1} << 20;
 // Best size of a log message (shared/stack.md 2).
 constexpr size_t kChunk = size_t{64} << 10;
 
+// The bytes that `response` carries, if it does: those may be many.
+std::string* Data(RunResponse* response) {
+  switch (response->response_case()) {
+    case RunResponse::kStdout:
+      return response->mutable_stdout();
+    case RunResponse::kStderr:
+      return response->mutable_stderr();
+    case RunResponse::kFile:
+      return response->mutable_file();
+    default:
+      return nullptr;
+  }
+}
+
 // Joins two pieces of output of one stream, so that a task that writes line by
 // line does not cost a message a line when the client is slow.
 bool MergeOutput(RunResponse* last, RunResponse* next) {
-  if (last->response_case() != next->response_case()) {
+  std::string* to = Data(last);
+  if (to == nullptr || last->response_case() != next->response_case()) {
     return false;
   }
-  std::string* to = nullptr;
-  const std::string* from = nullptr;
-  if (next->has_stdout()) {
-    to = last->mutable_stdout();
-    from = &next->stdout();
-  } else if (next->has_stderr()) {
-    to = last->mutable_stderr();
-    from = &next->stderr();
-  }
-  if (to == nullptr || to->size() + from->size() > kChunk) {
+  const std::string* from = Data(next);
+  if (to->size() + from->size() > kChunk) {
     return false;
   }
   to->append(*from);
@@ -184,12 +191,17 @@ void RunCall::Handle(RunRequest request) {
     case RunRequest::kExecuted:
       runner->Executed(run_id_, request.executed());
       break;
+    case RunRequest::kFileOpened:
+      runner->FileOpened(run_id_, request.file_opened().error());
+      break;
     case RunRequest::kStart:
       outbox_.Abort(
           ToGrpcStatus(absl::InvalidArgumentError("`start` may be sent once")));
       HandleCancel();
       break;
-    case RunRequest::kTerminal:  // a new window size: nothing depends on it
+    case RunRequest::kTerminal:
+      runner->Resized(run_id_, request.terminal());
+      break;
     case RunRequest::REQUEST_NOT_SET:  // a newer client's: ignored
       break;
   }
@@ -250,20 +262,15 @@ void RunCall::HandleCancel() {
 }
 
 void RunCall::Send(RunResponse response) {
-  const bool is_stdout = response.has_stdout();
-  if (!is_stdout && !response.has_stderr()) {
+  std::string* data = Data(&response);
+  if (data == nullptr || data->size() <= kChunk) {
     outbox_.Push(std::move(response));
     return;
   }
-  const std::string& data = is_stdout ? response.stdout() : response.stderr();
-  if (data.size() <= kChunk) {
-    outbox_.Push(std::move(response));
-    return;
-  }
-  for (size_t at = 0; at < data.size(); at += kChunk) {
-    RunResponse piece;
-    (is_stdout ? piece.mutable_stdout() : piece.mutable_stderr())
-        ->assign(data, at, kChunk);
+  const std::string all = std::exchange(*data, "");
+  for (size_t at = 0; at < all.size(); at += kChunk) {
+    RunResponse piece = response;
+    Data(&piece)->assign(all, at, kChunk);
     outbox_.Push(std::move(piece));
   }
 }

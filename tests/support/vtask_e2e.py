@@ -47,11 +47,17 @@ def _has_second_uid():
     return None if os.getuid() == 0 else 'only root can become another user'
 
 
+def _has_program(name):
+    return None if shutil.which(name) else f'no program `{name}`'
+
+
 _NEEDS = {
     'root': lambda: None if os.getuid() == 0 else f'uid is {os.getuid()}',
     'ordinary_user': lambda: None if os.getuid() else 'uid is 0',
     'second_uid': _has_second_uid,
     'listener': listener.problem,
+    **{program: functools.partial(_has_program, program)
+       for program in ('tmux', 'zsh', 'fish')},
     'shared': lambda: None if SHARED.is_dir() else 'no folder ../shared',
 }
 

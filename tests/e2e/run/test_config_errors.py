@@ -93,13 +93,6 @@ class ConfigErrorTest(VtTest):
         result = self.assertCode(2, self.vt('run', 't'))
         self.assertIn('`cache` can only be set in the workspace root', result.err)
 
-    def test_run_field_of_vite_config_is_an_error_not_silence(self):
-        # Until vite.config is evaluated (decisions H12).
-        self.package({'t': 'true'})
-        self.write('vite.config.mjs', 'export default { run: { tasks: {} } }\n')
-        result = self.assertCode(2, self.vt('run', 't'))
-        self.assertIn('vite.config.mjs', result.err)
-
     def test_correcting_the_mistake_is_seen_at_once(self):
         self.package({'t': 'cat package.json'})
         self.assertFirst(self.vt('run', 't'))

@@ -152,7 +152,7 @@ TEST_F(StoreActionTest, ExplicitInputsCountAsBeforeTheRun) {
   fingerprint::World world;
   world.root = app.key.root;
   world.files = &cache_->files();
-  app.finished.known_values[{Observation::GLOB, ""}] =
+  app.finished.known_values[KnownValueKey(*globs)] =
       fingerprint::Observe(*globs, world);
   app.Write("src/a", "new");
   app.Starts();

@@ -15,6 +15,7 @@ namespace {
 
 using vtask::v1::ActionFinished;
 using vtask::v1::ActionOutput;
+using vtask::v1::ActionStarted;
 using vtask::v1::CacheStatus;
 using vtask::v1::Difference;
 using vtask::v1::RunEvent;
@@ -162,16 +163,18 @@ TEST(TextsTest, DurationsAreShort) {
 }
 
 TEST(TextsTest, SeveralVariablesStandTogether) {
-  Differences differences;
+  ActionStarted started;
   for (const char* name : {"A", "B"}) {
-    Difference* difference = differences.Add();
+    Difference* difference = started.add_differences();
     difference->set_kind(Difference::ENV);
     difference->set_change(Difference::ADDED);
     difference->set_name(name);
   }
-  EXPECT_EQ(InlineReason(differences), "envs 'A', 'B' changed");
-  differences.RemoveLast();
-  EXPECT_EQ(InlineReason(differences), "env 'A' added");
+  EXPECT_EQ(InlineReason(started), "envs 'A', 'B' changed");
+  started.mutable_differences()->RemoveLast();
+  EXPECT_EQ(InlineReason(started), "env 'A' added");
+  started.set_changes_partial(true);  // it is part of the description
+  EXPECT_EQ(InlineReason(started), "env 'A' changed");
 }
 
 TEST(TextsTest, UnprintableBytesAreEscaped) {

@@ -2,20 +2,15 @@
 
 #include "daemon/run/collect.h"
 
-#include <algorithm>
-#include <filesystem>
-#include <fstream>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "daemon/fingerprint/sink.h"
-#include "tests/support/temp_dir.h"
+#include "tests/unit/run/collect_fixture.h"
 
 namespace vt::run {
 namespace {
 
-namespace fs = std::filesystem;
 namespace storage = vtask::storage::v1;
 using storage::Observation;
 using storage::Value;
@@ -24,78 +19,6 @@ using testing::IsEmpty;
 using track::Access;
 using track::PreState;
 using vtask::v1::NotStored;
-
-class CollectTest : public testing::Test {
- protected:
-  CollectTest() : root_(fs::canonical(dir_.path()).string()), files_(nullptr) {
-    description_.mutable_input()->set_automatic(true);
-    description_.mutable_output()->set_automatic(true);
-    description_.set_track(true);
-    description_.set_honor_opt_out(true);
-    description_.set_toolchain_executed(true);
-  }
-
-  void Write(const std::string& path, const std::string& text) {
-    fs::create_directories(fs::path(root_ + "/" + path).parent_path());
-    std::ofstream(root_ + "/" + path) << text;
-  }
-
-  Access& Saw(const std::string& path, uint32_t observed) {
-    Access access;
-    access.path = path[0] == '/' ? path
-                  : path.empty() ? root_
-                                 : root_ + "/" + path;
-    access.observed = observed;
-    accesses_.accesses.push_back(access);
-    return accesses_.accesses.back();
-  }
-
-  Collected Run() {
-    std::sort(accesses_.accesses.begin(), accesses_.accesses.end(),
-              [](const Access& a, const Access& b) { return a.path < b.path; });
-    CollectInput input;
-    input.root = root_;
-    input.description = &description_;
-    input.accesses = &accesses_;
-    input.reports = &reports_;
-    input.user_untracked = untracked_;
-    input.files = &files_;
-    input.is_own_output = [this](const std::string& path,
-                                 const base::Digest& digest) {
-      return path == own_path_ && digest == own_digest_;
-    };
-    return Collect(input);
-  }
-
-  static const Observation* Find(const Collected& collected,
-                                 Observation::Kind kind,
-                                 const std::string& path) {
-    for (const Observation& o : collected.action.path_set.observations()) {
-      if (o.kind() == kind && o.path() == path) {
-        return &o;
-      }
-    }
-    return nullptr;
-  }
-
-  static std::string Names(const Collected& collected) {
-    std::string names;
-    for (const Observation& o : collected.action.path_set.observations()) {
-      names += Observation::Kind_Name(o.kind()) + " " + o.path() + "\n";
-    }
-    return names;
-  }
-
-  test::TempDir dir_;
-  const std::string root_;
-  fingerprint::FileDigests files_;
-  storage::WeakDescription description_;
-  track::AccessSet accesses_;
-  ipc::ToolReports reports_;
-  std::vector<std::string> untracked_;
-  std::string own_path_;
-  base::Digest own_digest_;
-};
 
 TEST_F(CollectTest, ReadsBecomeInputsAndWritesOutputs) {
   Write("src/a.ts", "a");

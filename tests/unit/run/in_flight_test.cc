@@ -15,10 +15,10 @@ using testing::ElementsAre;
 TEST(InFlightTest, SecondRequestWaitsForTheFirst) {
   InFlight in_flight;
   std::vector<ActionId> turns;
-  EXPECT_TRUE(in_flight.Acquire("k", 1, [] {}));
-  EXPECT_FALSE(in_flight.Acquire("k", 2, [&] { turns.push_back(2); }));
-  EXPECT_FALSE(in_flight.Acquire("k", 3, [&] { turns.push_back(3); }));
-  EXPECT_TRUE(in_flight.Acquire("other", 4, [] {}));
+  EXPECT_TRUE(in_flight.Acquire("k", 1, {}, [] {}));
+  EXPECT_FALSE(in_flight.Acquire("k", 2, {}, [&] { turns.push_back(2); }));
+  EXPECT_FALSE(in_flight.Acquire("k", 3, {}, [&] { turns.push_back(3); }));
+  EXPECT_TRUE(in_flight.Acquire("other", 4, {}, [] {}));
   in_flight.Release("k", 1);
   EXPECT_THAT(turns, ElementsAre(2));
   EXPECT_EQ(in_flight.Holder("k"), 2u);
@@ -29,12 +29,34 @@ TEST(InFlightTest, SecondRequestWaitsForTheFirst) {
 TEST(InFlightTest, WaiterThatLeavesIsNotCalled) {
   InFlight in_flight;
   bool called = false;
-  in_flight.Acquire("k", 1, [] {});
-  in_flight.Acquire("k", 2, [&] { called = true; });
+  in_flight.Acquire("k", 1, {}, [] {});
+  in_flight.Acquire("k", 2, {}, [&] { called = true; });
   in_flight.Release("k", 2);
   in_flight.Release("k", 1);
   EXPECT_FALSE(called);
   EXPECT_EQ(in_flight.Holder("k"), 0u);
+}
+
+// Decisions H2: `a` runs `b`, whose key another run holds, which runs `a`.
+TEST(InFlightTest, SeesThatWaitingWouldNeverEnd) {
+  InFlight in_flight;
+  constexpr ActionId kA = 1, kInsideA = 2, kB = 3, kInsideB = 4;
+  in_flight.Acquire("a", kA, {}, [] {});
+  EXPECT_TRUE(in_flight.WouldDeadlock("a", {kA}));
+  EXPECT_FALSE(in_flight.WouldDeadlock("a", {kB}));
+  EXPECT_FALSE(in_flight.WouldDeadlock("free", {kA}));
+  in_flight.Acquire("b", kB, {}, [] {});
+  EXPECT_FALSE(in_flight.WouldDeadlock("b", {kA}));
+  in_flight.Acquire("b", kInsideA, {kA}, [] {});
+  EXPECT_TRUE(in_flight.WouldDeadlock("a", {kB}));
+  in_flight.Release("b", kInsideA);
+  EXPECT_FALSE(in_flight.WouldDeadlock("a", {kB}));
+  // Over a third one.
+  constexpr ActionId kC = 5, kInsideC = 6;
+  in_flight.Acquire("c", kC, {}, [] {});
+  in_flight.Acquire("c", kInsideB, {kB}, [] {});
+  in_flight.Acquire("a", kInsideC, {kC}, [] {});
+  EXPECT_TRUE(in_flight.WouldDeadlock("b", {kA}));
 }
 
 }  // namespace

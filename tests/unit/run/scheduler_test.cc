@@ -31,10 +31,22 @@ TEST(SchedulerTest, DependentWaitsForEveryDependency) {
   EXPECT_TRUE(scheduler.is_finished());
 }
 
-TEST(SchedulerTest, NothingStartsAfterAFailure) {
+TEST(SchedulerTest, DependentsOfAFailureNeverStartAndOthersDo) {
+  Scheduler scheduler({{}, {}, {0}, {2}, {1}}, /*limit=*/2);
+  EXPECT_THAT(scheduler.TakeReady(), ElementsAre(0, 1));
+  scheduler.Failed(0);
+  scheduler.Succeeded(1);
+  EXPECT_THAT(scheduler.TakeReady(), ElementsAre(4));
+  EXPECT_FALSE(scheduler.is_finished());
+  scheduler.Succeeded(4);
+  EXPECT_TRUE(scheduler.is_finished());
+}
+
+TEST(SchedulerTest, NothingStartsAfterStop) {
   Scheduler scheduler({{}, {}, {1}}, /*limit=*/2);
   EXPECT_THAT(scheduler.TakeReady(), ElementsAre(0, 1));
   scheduler.Failed(0);
+  scheduler.Stop();
   scheduler.Succeeded(1);
   EXPECT_THAT(scheduler.TakeReady(), IsEmpty());
   EXPECT_TRUE(scheduler.is_finished());

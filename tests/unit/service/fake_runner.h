@@ -4,6 +4,7 @@
 // client test can also be run against a daemon made of it.
 //
 //   echo WORDS   writes them and exits 0
+//   file NAME    has the client open it, writes 200000 bytes, exits 0 (or 1)
 //   hang         runs until it is cancelled or signalled
 //   flood BYTES  writes so much, as fast as the sink takes it
 //   stubborn     never finishes, not even when cancelled
@@ -45,6 +46,10 @@ class FakeRunner final : public run::Runner {
         sink->Send(std::move(response));
       }
       End(id, 0);
+    } else if (verb == "file") {
+      vtask::v1::RunResponse response;
+      response.set_open_file(start.argv(2));
+      sink->Send(std::move(response));
     } else if (verb == "flood") {
       static_cast<void>(absl::SimpleAtoi(start.argv(2), &run.left));
       Pour(id);
@@ -66,6 +71,17 @@ class FakeRunner final : public run::Runner {
   void Executed(run::RunId /*id*/,
                 const vtask::v1::RunRequest::Executed& answer) override {
     executed_.push_back(answer);
+  }
+  void Resized(run::RunId, const vtask::v1::Terminal& terminal) override {
+    columns_ = static_cast<int>(terminal.columns());
+  }
+  void FileOpened(run::RunId id, const std::string& error) override {
+    if (error.empty()) {
+      vtask::v1::RunResponse response;
+      response.set_file(std::string(200000, 'f'));
+      runs_[id].sink->Send(std::move(response));
+    }
+    End(id, error.empty() ? 0 : 1);
   }
   void SinkDrained(run::RunId id) override {
     ++drained_;
@@ -93,6 +109,16 @@ class FakeRunner final : public run::Runner {
     vtask::v1::ListTasksResponse response;
     response.set_workspace_root(request.caller().cwd());
     response.add_tasks()->set_name("build");
+    done(std::move(response));
+  }
+  void Complete(
+      vtask::v1::CompleteRequest request,
+      std::function<void(absl::StatusOr<vtask::v1::CompleteResponse>)> done)
+      override {
+    vtask::v1::CompleteResponse response;
+    for (const std::string& word : request.words()) {
+      response.add_candidates()->set_value(word);
+    }
     done(std::move(response));
   }
   SubscriberId Subscribe(
@@ -165,6 +191,7 @@ class FakeRunner final : public run::Runner {
   std::vector<vtask::v1::RunRequest::Executed> executed_;
   std::string stdin_;
   uint64_t poured_ = 0;
+  int columns_ = 0;  // as of the last Resized
   int drained_ = 0;
   int cancelled_ = 0;
   bool has_plans() const { return !plans_.empty(); }

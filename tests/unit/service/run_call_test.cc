@@ -61,6 +61,25 @@ TEST_F(RunCallTest, WhatFollowsTheStartReachesTheRun) {
   });
 }
 
+TEST_F(RunCallTest, FileIsOpenedByTheClientAndComesInPieces) {
+  grpc::ClientContext context;
+  auto stream = stub_->Run(&context);
+  ASSERT_TRUE(stream->Write(StartOf({"vt", "file", "a/b"})));
+  RunResponse response;
+  ASSERT_TRUE(stream->Read(&response));
+  EXPECT_EQ(response.open_file(), "a/b");
+  RunRequest request;
+  request.mutable_file_opened();
+  ASSERT_TRUE(stream->Write(request));
+  std::string content;
+  while (stream->Read(&response) && response.has_file()) {
+    EXPECT_LE(response.file().size(), size_t{64} << 10);
+    content += response.file();
+  }
+  EXPECT_EQ(content, std::string(200000, 'f'));
+  EXPECT_EQ(response.exit().code(), 0);
+}
+
 TEST_F(RunCallTest, CancellingTheCallCancelsTheRunOnce) {
   grpc::ClientContext context;
   auto stream = stub_->Run(&context);

@@ -35,10 +35,11 @@ TEST(ExitCodeTest, ASignalIs128More) {
   EXPECT_EQ(CodeOfWaitStatus(SIGTERM), 143);
 }
 
-TEST(ExitCodeTest, TheShimDiesByItsTasksSignalIfNothingElseFailed) {
+TEST(ExitCodeTest, TheShimDiesByItsTasksCtrlCIfNothingElseFailed) {
   EXPECT_EQ(SignalToDieBy(SIGINT, 130), SIGINT);
   EXPECT_EQ(SignalToDieBy(SIGINT, 1), std::nullopt);
   EXPECT_EQ(SignalToDieBy(SIGSEGV, 139), std::nullopt);
+  EXPECT_EQ(SignalToDieBy(SIGTERM, 143), std::nullopt);
   EXPECT_EQ(SignalToDieBy(W_EXITCODE(130, 0), 130), std::nullopt);
 }
 

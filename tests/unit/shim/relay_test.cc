@@ -163,6 +163,18 @@ TEST_F(RelayTest, TaskInTheShimsGroupGetsTheTerminalsInterruptItself) {
   EXPECT_THAT(shim.output(), HasSubstr("trapped\n"));
 }
 
+TEST_F(RelayTest, InterruptSentToTheShimAloneReachesTheTask) {
+  test::Program shim = Start(
+      {"execute", ".",
+       Script("trap 'echo trapped; kill $!; exit 33' INT\nsleep 100 &\n"
+              "echo up\nwait $!\n")});
+  ASSERT_TRUE(shim.WaitFor("up\n"));
+  ASSERT_TRUE(shim.WaitFor("running\n"));
+  ::kill(shim.pid(), SIGINT);
+  EXPECT_EQ(shim.Wait(), 33);
+  EXPECT_THAT(shim.output(), HasSubstr("trapped\n"));
+}
+
 TEST_F(RelayTest, ShimDiesByTheSignalItsTaskDiedOf) {
   test::Program shim =
       Start({"execute", ".", Script("echo up; kill -INT $$\n")});

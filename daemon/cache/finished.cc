@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/cache/finished.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <string>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+
+#include "daemon/base/path.h"
+
+namespace vt::cache {
+namespace {
+
+using fingerprint::FileState;
+using fingerprint::World;
+using vtask::storage::v1::Member;
+using vtask::storage::v1::Observation;
+using vtask::storage::v1::PathSet;
+using vtask::storage::v1::Value;
+using vtask::v1::NotStored;
+
+bool IsOfFiles(Observation::Kind kind) {
+  switch (kind) {
+    case Observation::CONTENT:
+    case Observation::METADATA:
+    case Observation::EXISTENCE:
+    case Observation::LINK:
+    case Observation::LISTING:
+    case Observation::GLOB:
+    case Observation::EXECUTED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+int64_t ToNs(const struct statx_timestamp& t) {
+  return t.tv_sec * 1'000'000'000 + t.tv_nsec;
+}
+
+class FinishedEvaluator {
+ public:
+  FinishedEvaluator(const FinishedAction& finished, const World& world)
+      : finished_(finished),
+        world_(world),
+        started_ns_(absl::ToUnixNanos(finished.started)),
+        // Without a look at the file clock: its tick is 10 ms at most.
+        start_tick_ns_(finished.started_file_clock_ns != 0
+                           ? finished.started_file_clock_ns
+                           : started_ns_ - 10'000'000) {
+    for (const std::string& path : finished.own_changes) {
+      own_.insert(path);
+      own_directories_.insert(std::string(base::Dirname(path)));
+    }
+  }
+
+  // Into `*value`; false if the input changed: then changed() says which.
+  bool Evaluate(const Observation& observation, Value* value) {
+    if (observation.rebuildable()) {
+      value->set_type(Value::REBUILDABLE);
+      return true;
+    }
+    const auto known = finished_.known_values.find(KnownValueKey(observation));
+    const bool is_known = known != finished_.known_values.end();
+    if (observation.kind() == Observation::GLOB) {
+      return EvaluateGlob(observation, is_known ? &known->second : nullptr,
+                          value);
+    }
+    if (is_known) {
+      *value = known->second;
+      return true;
+    }
+    *value = fingerprint::Observe(observation, world_);
+    if (!IsOfFiles(observation.kind()) || own_.contains(observation.path())) {
+      return true;
+    }
+    const auto found = finished_.found_missing.find(observation.path());
+    if (found != finished_.found_missing.end() &&
+        found->second != (value->type() == Value::MISSING)) {
+      return Changed(observation.path());
+    }
+    if (observation.kind() == Observation::LISTING) {
+      return ListingIsUnchanged(observation.path(), *value);
+    }
+    return FileIsUnchanged(observation.path(),
+                           observation.kind() == Observation::EXECUTED,
+                           value->type());
+  }
+
+  const std::string& changed() const { return changed_; }
+
+ private:
+  bool Changed(const std::string& path) {
+    changed_ = path;
+    return false;
+  }
+
+  // What counts of a directory, other than its entries, does not change its
+  // times alone; and entries come and go all the time.
+  bool FileIsUnchanged(const std::string& path, bool is_executed,
+                       Value::Type type) {
+    if (type != Value::FILE && type != Value::SYMLINK) {
+      return true;
+    }
+    const std::string root = is_executed ? "" : world_.root;
+    const std::string name = fingerprint::AbsolutePath(world_.root, path);
+    FileState state =
+        world_.files->Look(root, name, is_executed, /*want_content=*/false);
+    if (state.type != Value::MISSING && state.ctime_ns < start_tick_ns_) {
+      return true;
+    }
+    // So young that the clock does not tell. Had we read it before?
+    state = world_.files->Look(root, name, is_executed, /*want_content=*/true);
+    const bool was_read_before =
+        state.known_since_ns != 0 && state.known_since_ns <= started_ns_;
+    return was_read_before || Changed(path);
+  }
+
+  bool ListingIsUnchanged(const std::string& path, const Value& value) {
+    if (value.type() != Value::DIRECTORY) {
+      return true;
+    }
+    if (own_directories_.contains(path)) {
+      // The action moved its time itself. An entry of somebody else may have
+      // come after it was listed; one that has gone is not noticed.
+      for (const Member& member : value.members()) {
+        const std::string child = base::JoinPath(path, member.name());
+        if (!own_.contains(child) && HasJustCome(child)) {
+          return Changed(child);
+        }
+      }
+      return true;
+    }
+    const FileState state = world_.files->Look(
+        world_.root, fingerprint::AbsolutePath(world_.root, path),
+        /*follow=*/false, /*want_content=*/false);
+    return state.mtime_ns < start_tick_ns_ || Changed(path);
+  }
+
+  // Whether the name is younger than the start: made, renamed or linked. A
+  // change of what is there moves mtime and ctime to the same moment.
+  bool HasJustCome(const std::string& path) {
+    const std::string name = fingerprint::AbsolutePath(world_.root, path);
+    struct statx st = {};
+    if (::statx(AT_FDCWD, name.c_str(), AT_SYMLINK_NOFOLLOW,
+                STATX_BASIC_STATS | STATX_BTIME, &st) != 0) {
+      return true;
+    }
+    const int64_t ctime = ToNs(st.stx_ctime);
+    const bool knows_birth = (st.stx_mask & STATX_BTIME) != 0;
+    return ctime >= start_tick_ns_ &&
+           (!knows_birth || ToNs(st.stx_btime) >= start_tick_ns_ ||
+            ctime != ToNs(st.stx_mtime));
+  }
+
+  // Explicit inputs count as they were before the run, if the caller looked
+  // and must still be that, but for what the action did itself.
+  bool EvaluateGlob(const Observation& observation, const Value* before,
+                    Value* value) {
+    const Value now = fingerprint::Observe(observation, world_);
+    for (const Member& member : now.members()) {
+      if (!own_.contains(member.name()) &&
+          !FileIsUnchanged(member.name(), /*is_executed=*/false,
+                           member.type())) {
+        return false;
+      }
+    }
+    *value = before == nullptr ? now : *before;
+    std::vector<vtask::v1::Difference> differences;
+    fingerprint::AppendDifferences(observation, *value, now, &differences);
+    for (const vtask::v1::Difference& difference : differences) {
+      if (!own_.contains(difference.path())) {
+        return Changed(difference.path());
+      }
+    }
+    return true;
+  }
+
+  const FinishedAction& finished_;
+  const World& world_;
+  const int64_t started_ns_;
+  // Whatever happened after the start left a time that is not smaller.
+  const int64_t start_tick_ns_;
+  absl::flat_hash_set<std::string> own_;
+  absl::flat_hash_set<std::string> own_directories_;
+  std::string changed_;
+};
+
+}  // namespace
+
+std::pair<int, std::string> KnownValueKey(const Observation& observation) {
+  std::string name = observation.path();
+  for (const vtask::storage::v1::Glob& glob : observation.globs()) {
+    absl::StrAppend(&name, glob.negative() ? "!" : "", glob.pattern(), "\n");
+  }
+  return {static_cast<int>(observation.kind()), std::move(name)};
+}
+
+std::optional<std::vector<Value>> EvaluateFinished(
+    const PathSet& path_set, const FinishedAction& finished, const World& world,
+    NotStored* why) {
+  FinishedEvaluator evaluator(finished, world);
+  std::vector<Value> values;
+  values.reserve(static_cast<size_t>(path_set.observations_size()));
+  for (const Observation& observation : path_set.observations()) {
+    if (!evaluator.Evaluate(observation, &values.emplace_back())) {
+      why->set_reason(NotStored::INPUT_CHANGED);
+      why->set_path(evaluator.changed());
+      why->set_text("an input changed while the task ran:");
+      return std::nullopt;
+    }
+  }
+  return values;
+}
+
+}  // namespace vt::cache

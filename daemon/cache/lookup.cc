@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/cache/lookup.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+
+#include "daemon/base/path.h"
+#include "daemon/base/status.h"
+#include "daemon/cache/records.h"
+
+namespace vt::cache {
+namespace {
+
+using vtask::v1::Difference;
+
+// That a directory has come says nothing beside what has come in it (R-MISS-8).
+void DropImplied(std::vector<Difference>* differences) {
+  const auto has_come = [](const Difference& difference) {
+    return difference.kind() == Difference::FILE &&
+           difference.change() == Difference::ADDED;
+  };
+  absl::flat_hash_set<std::string> directories;
+  for (const Difference& difference : *differences) {
+    if (!has_come(difference)) {
+      continue;
+    }
+    for (absl::string_view up = base::Dirname(difference.path()); !up.empty();
+         up = base::Dirname(up)) {
+      directories.insert(std::string(up));
+    }
+  }
+  differences->erase(
+      std::remove_if(differences->begin(), differences->end(),
+                     [&](const Difference& difference) {
+                       return has_come(difference) &&
+                              directories.contains(difference.path());
+                     }),
+      differences->end());
+}
+
+}  // namespace
+
+using store::Table;
+using vtask::storage::v1::PathSet;
+using vtask::storage::v1::Position;
+using vtask::storage::v1::Result;
+using vtask::storage::v1::Value;
+using vtask::storage::v1::WeakEntry;
+
+Search::Search(const store::Database& database, const ActionKey& key,
+               const base::Digest& weak, fingerprint::World world)
+    : database_(database),
+      key_(key),
+      weak_(weak),
+      world_(std::move(world)),
+      evaluator_(&world_) {}
+
+LookupResult Search::Find() {
+  LookupResult found;
+  std::string note;
+  absl::StatusOr<WeakEntry> entry =
+      LoadRecord<WeakEntry>(database_, Table::kWeak, weak_.AsBytes());
+  if (entry.ok()) {
+    known_ = *std::move(entry);
+  } else if (!absl::IsNotFound(entry.status())) {
+    note = std::string(entry.status().message());
+  }
+  for (int i = 0; i < known_.path_sets_size(); ++i) {
+    absl::StatusOr<Hit> hit = TryPathSet(known_.path_sets(i).path_set());
+    if (hit.ok()) {
+      hit_index_ = i;
+      found.hit = *std::move(hit);
+      return found;
+    }
+    if (!absl::IsNotFound(hit.status())) {
+      note = std::string(hit.status().message());
+    }
+  }
+  found.miss = Explain();
+  if (!note.empty()) {
+    found.miss.note = absl::StrCat("the cache is damaged: ", note);
+  }
+  return found;
+}
+
+// Phase two for one path set. NOT_FOUND: no result.
+absl::StatusOr<Hit> Search::TryPathSet(const std::string& digest) {
+  Hit hit;
+  VT_ASSIGN_OR_RETURN(hit.path_set,
+                      LoadRecord<PathSet>(database_, Table::kPathSets, digest));
+  hit.strong = fingerprint::StrongFingerprint(
+      weak_, base::Digest::FromBytes(digest),
+      ForFingerprint(hit.path_set, evaluator_.Evaluate(hit.path_set)));
+  VT_ASSIGN_OR_RETURN(hit.result, LoadResult(database_, hit.strong, key_.root));
+  if (hit.result.values_size() != hit.path_set.observations_size()) {
+    return absl::DataLossError("a result does not fit its path set");
+  }
+  return hit;
+}
+
+Miss Search::Explain() {
+  Miss miss;
+  const absl::StatusOr<Position> last = LoadRecord<Position>(
+      database_, Table::kPositions, PositionKey(key_.root, key_.position));
+  if (last.ok() && last->weak() != weak_.AsBytes()) {
+    miss.partial = true;
+    miss.differences =
+        fingerprint::DescribeDifferences(last->description(), key_.description);
+    if (miss.differences.empty()) {
+      // The same in all we can name: the way it is fingerprinted changed.
+      auto& difference = miss.differences.emplace_back();
+      difference.set_kind(vtask::v1::Difference::FORMAT);
+      difference.set_change(vtask::v1::Difference::CHANGED);
+    }
+    return miss;
+  }
+  if (last.ok() &&
+      CompareWith(base::Digest::FromBytes(last->strong()), &miss)) {
+    return miss;
+  }
+  const absl::StatusOr<Position> of_weak =
+      LoadRecord<Position>(database_, Table::kPositions, LastOfWeakKey(weak_));
+  if (of_weak.ok() &&
+      CompareWith(base::Digest::FromBytes(of_weak->strong()), &miss)) {
+    return miss;
+  }
+  miss.first_run = !last.ok();
+  if (last.ok() && miss.note.empty()) {
+    miss.note = "the earlier result is no longer in the cache";
+  }
+  return miss;
+}
+
+// NOT_FOUND also if it does not fit.
+absl::StatusOr<PathSet> Search::LoadPathSetOf(const Result& result) const {
+  VT_ASSIGN_OR_RETURN(
+      PathSet path_set,
+      LoadRecord<PathSet>(database_, Table::kPathSets, result.path_set()));
+  if (path_set.observations_size() != result.values_size()) {
+    return absl::NotFoundError("a result does not fit its path set");
+  }
+  return path_set;
+}
+
+// Against the result `strong`; false if nothing can be said.
+bool Search::CompareWith(const base::Digest& strong, Miss* miss) {
+  // One that is bound to another root still tells what changed.
+  const absl::StatusOr<Result> result =
+      LoadAnyResult(database_, strong, key_.root);
+  if (!result.ok()) {
+    return false;
+  }
+  const absl::StatusOr<PathSet> path_set = LoadPathSetOf(*result);
+  if (!path_set.ok()) {
+    return false;
+  }
+  const std::vector<Value> now =
+      ForFingerprint(*path_set, evaluator_.Evaluate(*path_set));
+  for (int i = 0; i < result->values_size(); ++i) {
+    fingerprint::AppendDifferences(path_set->observations(i), result->values(i),
+                                   now[static_cast<size_t>(i)],
+                                   &miss->differences);
+  }
+  fingerprint::SortDifferences(&miss->differences);
+  DropImplied(&miss->differences);
+  if (miss->differences.empty()) {
+    miss->note =
+        "an equal result names another directory, so it counts only "
+        "there";
+    return false;
+  }
+  miss->note.clear();
+  return true;
+}
+
+Details Search::Describe(const LookupResult& found) {
+  absl::StatusOr<Result> result = absl::NotFoundError("");
+  if (found.hit.has_value()) {
+    result = found.hit->result;
+  } else if (const absl::StatusOr<Position> last =
+                 LoadRecord<Position>(database_, Table::kPositions,
+                                      PositionKey(key_.root, key_.position));
+             last.ok() && !found.miss.partial) {
+    result = LoadAnyResult(database_, base::Digest::FromBytes(last->strong()),
+                           key_.root);
+  }
+  if (!result.ok()) {
+    return {};
+  }
+  const absl::StatusOr<PathSet> path_set = LoadPathSetOf(*result);
+  if (!path_set.ok()) {
+    return {};
+  }
+  return DescribeResult(
+      key_.description, *result, *path_set,
+      ForFingerprint(*path_set, evaluator_.Evaluate(*path_set)));
+}
+
+}  // namespace vt::cache

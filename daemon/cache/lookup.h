@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The two phases of a lookup (docs/ARCHITECTURE.md, "The cache model"), and
+// what a miss is explained with. Reads the tables, writes nothing.
+
+#pragma once
+
+#include "absl/status/statusor.h"
+
+#include "daemon/base/digest.h"
+#include "daemon/cache/action_cache.h"
+#include "daemon/cache/details.h"
+#include "daemon/cache/evaluate.h"
+#include "daemon/fingerprint/observe.h"
+#include "daemon/store/database.h"
+#include "vtask/storage/v1/storage.pb.h"
+
+namespace vt::cache {
+
+// One lookup: what it observed once it does not ask again. Thread-compatible.
+// Blocking.
+class Search {
+ public:
+  // All must outlive this. `weak` is that of `key`.
+  Search(const store::Database& database, const ActionKey& key,
+         const base::Digest& weak, fingerprint::World world);
+  Search(const Search&) = delete;
+  Search& operator=(const Search&) = delete;
+
+  // See ActionCache::Lookup.
+  LookupResult Find();
+
+  // After a Find that hit: the reference of the path set, and its place.
+  const vtask::storage::v1::WeakEntry::Ref& hit_ref() const {
+    return known_.path_sets(hit_index_);
+  }
+  int hit_index() const { return hit_index_; }
+
+  // See ActionCache::Describe.
+  Details Describe(const LookupResult& found);
+
+ private:
+  absl::StatusOr<Hit> TryPathSet(const std::string& digest);
+  Miss Explain();
+  bool CompareWith(const base::Digest& strong, Miss* miss);
+  absl::StatusOr<vtask::storage::v1::PathSet> LoadPathSetOf(
+      const vtask::storage::v1::Result& result) const;
+
+  const store::Database& database_;
+  const ActionKey& key_;
+  const base::Digest weak_;
+  const fingerprint::World world_;
+  Evaluator evaluator_;
+  vtask::storage::v1::WeakEntry known_;
+  int hit_index_ = -1;
+};
+
+}  // namespace vt::cache

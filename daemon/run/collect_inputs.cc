@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What tracking saw of files: the inputs, as they were before the action
+// changed them (decisions H4), and the programs it executed (H6).
+
+#include <utility>
+
+#include "daemon/base/path.h"
+#include "daemon/fingerprint/glob_walk.h"
+#include "daemon/fingerprint/observe.h"
+#include "daemon/run/collector.h"
+
+namespace vt::run {
+
+using track::Access;
+using track::PreState;
+using vtask::storage::v1::Observation;
+using vtask::storage::v1::Value;
+
+void Collector::CollectInputs() {
+  for (const auto& [path, access] : accesses_) {
+    if ((access->observed != 0 ||
+         (access->is_deletion && !access->by_nested)) &&
+        !IsIgnoredInput(path)) {
+      CollectAccess(path, *access);
+    }
+  }
+}
+
+// Removed, unread, from a directory that the action empties and refills: what
+// else is in there does not matter (R-CACHE-16).
+bool Collector::WasClearedAway(const std::string& path, const Access& access) {
+  constexpr uint32_t kRead =
+      track::kContent | track::kLinkText | track::kExecuted;
+  return access.is_deletion && (access.observed & kRead) == 0 &&
+         IsOwnDirectory(std::string(base::Dirname(path)));
+}
+
+void Collector::CollectAccess(const std::string& path, const Access& access) {
+  if (IsOwnDirectory(path) || WasClearedAway(path, access)) {
+    return;
+  }
+  if ((access.observed & track::kListing) != 0 && !access.missing &&
+      !(access.mutated && access.pre_state == PreState::kMissing)) {
+    CollectListing(path, /*left_out=*/{}, /*variant=*/"");
+  }
+  for (const Observation::Kind kind : KindsOf(access)) {
+    Observation* observation = Observe(kind, path);
+    if (left_alone_.contains(path) && outputs_.contains(path)) {
+      Rebuildable(observation);
+    } else if (access.mutated) {
+      KnowBefore(observation, access);
+    } else {
+      out_.action.found_missing[path] = access.missing;
+    }
+  }
+}
+
+// The strongest word suffices: content says all that metadata says, but times,
+// which do not count.
+std::vector<Observation::Kind> Collector::KindsOf(const Access& access) const {
+  const auto saw = [&](uint32_t bits) { return (access.observed & bits) != 0; };
+  std::vector<Observation::Kind> kinds;
+  if (saw(track::kLinkText)) {
+    kinds.push_back(Observation::LINK);
+  }
+  // That it was there to be removed, and what is then lost, is an input: only
+  // an equal file is removed by a hit (decisions H5).
+  if (saw(track::kContent | track::kExecuted) ||
+      (access.is_deletion && !access.by_nested &&
+       access.pre_digest.has_value())) {
+    kinds.push_back(Observation::CONTENT);
+  } else if (saw(track::kMetadata | track::kLinkMetadata)) {
+    kinds.push_back(Observation::METADATA);
+  } else if (saw(track::kExistence) ||
+             (saw(track::kListing) && access.missing)) {
+    kinds.push_back(Observation::EXISTENCE);
+  }
+  return kinds;
+}
+
+// An input that the action then changed: the disk no longer shows what it saw
+// (decisions H4).
+void Collector::KnowBefore(Observation* observation, const Access& access) {
+  const std::string& path = observation->path();
+  const Observation::Kind kind = observation->kind();
+  if (kind == Observation::LINK && access.pre_state == PreState::kSymlink) {
+    // The text it had is gone: we cannot prove what was read.
+    NotStored(vtask::v1::NotStored::INPUT_CHANGED,
+              "the task replaced a link that it had followed:", path);
+    return;
+  }
+  const bool was_missing = access.pre_state == PreState::kMissing;
+  const bool was_own = access.pre_digest.has_value() &&
+                       IsOwnContent(path, access.pre_digest->AsBytes());
+  if (outputs_.contains(path) && (was_missing || was_own)) {
+    Rebuildable(observation);
+    return;
+  }
+  if (kind == Observation::CONTENT && access.pre_state == PreState::kFile &&
+      !access.pre_digest.has_value()) {
+    NotStored(
+        vtask::v1::NotStored::DEVICE_OR_LIMIT,
+        "the content it had before the task changed it is not known:", path);
+    return;
+  }
+  Know(*observation, PreValue(kind, access));
+}
+
+// What an observation saw before the action changed the path.
+Value Collector::PreValue(Observation::Kind kind, const Access& access) const {
+  Value value;
+  switch (access.pre_state) {
+    case PreState::kMissing:
+      value.set_type(Value::MISSING);
+      break;
+    case PreState::kFile:
+      value.set_type(Value::FILE);
+      value.set_mode(fingerprint::ComparedMode(Value::FILE, access.pre_mode));
+      if (kind == Observation::CONTENT && access.pre_digest.has_value()) {
+        value.set_digest(std::string(access.pre_digest->AsBytes()));
+      }
+      if (kind == Observation::METADATA) {
+        value.set_size(access.pre_size);
+      }
+      break;
+    case PreState::kDirectory:
+      value.set_type(Value::DIRECTORY);
+      break;
+    case PreState::kSymlink:
+      value.set_type(Value::SYMLINK);
+      break;
+    default:
+      value.set_type(Value::OTHER);
+      break;
+  }
+  return value;
+}
+
+void Collector::CollectListing(const std::string& path,
+                               const std::set<std::string>& left_out,
+                               const std::string& variant) {
+  Observation* observation = Observe(Observation::LISTING, path, variant);
+  std::set<std::string> ignored = left_out;
+  if (const auto changed = mutated_children_.find(path);
+      changed != mutated_children_.end()) {
+    ignored.insert(changed->second.begin(), changed->second.end());
+  }
+  // What a tool ignores below a listed directory is no part of its listing,
+  // whether it is there now or not (tool-ipc G1, G3).
+  for (std::string& child : ignored_inputs_.ChildrenOf(path)) {
+    ignored.insert(std::move(child));
+  }
+  for (std::string& child : ignored_outputs_.ChildrenOf(path)) {
+    ignored.insert(std::move(child));
+  }
+  std::vector<fingerprint::DirectoryEntry> entries;
+  fingerprint::ListDirectory(base::JoinPath(in_.root, path), &entries);
+  for (const fingerprint::DirectoryEntry& entry : entries) {
+    const std::string child = base::JoinPath(path, entry.name);
+    if (IsIgnoredInput(child) ||
+        (entry.type == Value::DIRECTORY && IsOwnDirectory(child))) {
+      ignored.insert(child);
+    }
+  }
+  for (const std::string& child : ignored) {
+    observation->add_ignored(child);
+  }
+}
+
+// Files executed outside the workspace: a new node or compiler is a miss (H6).
+void Collector::CollectToolchain() {
+  if (in_.accesses == nullptr || !in_.description->toolchain_executed()) {
+    return;
+  }
+  for (const Access& access : in_.accesses->accesses) {
+    if ((access.observed & track::kExecuted) != 0 && !access.missing &&
+        !base::IsWithin(access.path, in_.root)) {
+      Observe(Observation::EXECUTED, access.path);
+    }
+  }
+  for (const std::string& name : in_.accesses->linked_programs) {
+    if (!base::IsWithin(name, in_.root)) {
+      Observe(Observation::EXECUTED, name);
+    }
+  }
+}
+
+}  // namespace vt::run

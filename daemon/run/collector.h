@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Collector: one pass over one action (collect.h), from what was seen to what
+// is stored. Paths in here are relative to the root, unless they say otherwise.
+//
+//   collect.cc          the pass itself, and what may spoil it
+//   collect_outputs.cc  what it made and removed
+//   collect_inputs.cc   what tracking saw of files
+//   collect_reports.cc  what was declared, and what tools said
+//   collect_nested.cc   what nested actions add to all of that
+
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+#include "daemon/ipc/tool_endpoint.h"
+#include "daemon/run/collect.h"
+#include "daemon/run/ignored_paths.h"
+#include "daemon/run/patterns.h"
+#include "daemon/track/access_set.h"
+#include "vtask/storage/v1/storage.pb.h"
+
+namespace vt::run {
+
+// Thread-compatible. Blocking.
+class Collector {
+ public:
+  // `input` outlives this.
+  explicit Collector(const CollectInput& input);
+
+  // Call once.
+  Collected Run();
+
+ private:
+  using Observation = vtask::storage::v1::Observation;
+  using Value = vtask::storage::v1::Value;
+
+  struct Key {
+    int kind;
+    std::string path;
+    // Tells two listings or globs from each other that leave out, or look for,
+    // different things; "" for the action's own.
+    std::string variant;
+    bool operator<(const Key& other) const {
+      return std::tie(kind, path, variant) <
+             std::tie(other.kind, other.path, other.variant);
+    }
+  };
+
+  // collect.cc
+  void CheckFlaws();
+  bool Matters(const track::Flaw& flaw) const;
+  void SplitAccesses();
+  void Publish();
+  bool IsIgnoredInput(const std::string& path) const;
+  bool IsIgnoredOutput(const std::string& path) const;
+  bool IsOwnContent(const std::string& path,
+                    absl::string_view content_digest) const;
+  Observation* Observe(Observation::Kind kind, const std::string& path,
+                       const std::string& variant = "");
+  void Know(const Observation& observation, Value value);
+  void Rebuildable(Observation* observation);
+  void NotStored(vtask::v1::NotStored::Reason reason, std::string text,
+                 std::string path = "");
+
+  // collect_outputs.cc
+  void CollectOutputs();
+  void CollectDeletion(const std::string& path, const track::Access& access);
+  void FindOwnDirectories();
+  bool IsOwnDirectory(const std::string& directory);
+  bool IsMade(const std::string& path) const;
+
+  // collect_inputs.cc
+  void CollectInputs();
+  void CollectAccess(const std::string& path, const track::Access& access);
+  bool WasClearedAway(const std::string& path, const track::Access& access);
+  std::vector<Observation::Kind> KindsOf(const track::Access& access) const;
+  void KnowBefore(Observation* observation, const track::Access& access);
+  Value PreValue(Observation::Kind kind, const track::Access& access) const;
+  // `left_out`: entries that do not count, beside those that never do.
+  void CollectListing(const std::string& path,
+                      const std::set<std::string>& left_out,
+                      const std::string& variant);
+  void CollectToolchain();
+
+  // collect_reports.cc
+  void CollectGlobs();
+  void CollectToolReports();
+  void CollectEnv();
+  void CollectDotenv();
+
+  // collect_nested.cc
+  void CollectNestedOutputs();
+  void CollectNestedInputs();
+  void TakeOver(const Seen& seen);
+  void TakeOverEnv(Observation::Kind kind, const std::string& name,
+                   const Observation* source);
+  void TakeOverGlob(const Seen& seen);
+  void TakeOverListing(const Seen& seen);
+  void TakeOverFile(const Seen& seen);
+  void TakeOverChanged(const Seen& seen, const track::Access& access);
+  bool IsOwnProduct(const Seen& seen, const track::Access& access) const;
+
+  const CollectInput& in_;
+  const IgnoredPaths ignored_inputs_, ignored_outputs_;
+  const Exclusions excluded_inputs_, excluded_outputs_;
+  const NamePatterns untracked_;
+  Collected out_;
+  std::map<Key, Observation> observations_;
+  std::map<std::string, const track::Access*> accesses_;  // below the root
+  std::map<std::string, std::set<std::string>> mutated_children_;
+  std::set<std::string> mutated_, outputs_;
+  std::map<std::string, bool> own_directories_;  // memo
+  // Outputs and deletions of nested actions. `left_alone_`: the outputs that
+  // nobody changed in the end, because they were there already.
+  std::set<std::string> nested_outputs_, nested_deletions_, left_alone_;
+  // What nested actions saw, by what is known of an observation.
+  std::set<Key> nested_seen_;
+};
+
+}  // namespace vt::run

@@ -1,0 +1,385 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+
+#include "daemon/base/json_text.h"
+#include "daemon/base/path.h"
+#include "daemon/run/json_documents.h"
+
+namespace vt::run {
+namespace {
+
+using base::JsonObject;
+using vtask::storage::v1::Observation;
+using vtask::storage::v1::Value;
+using vtask::v1::Difference;
+
+// Enough of a digest to compare with; the algorithm is nobody's business.
+std::string Hash(const std::string& digest) {
+  return absl::BytesToHexString(digest.substr(0, 8));
+}
+
+std::vector<std::string> Strings(
+    const google::protobuf::RepeatedPtrField<std::string>& bytes) {
+  return {bytes.begin(), bytes.end()};
+}
+
+const char* ChangeOf(const Difference& difference) {
+  return difference.change() == Difference::ADDED     ? "added"
+         : difference.change() == Difference::REMOVED ? "removed"
+                                                      : "changed";
+}
+
+void AddFromTo(const Difference& difference, JsonObject* out) {
+  // The root's path is empty with us.
+  const auto shown = [&](const std::string& text) {
+    return text.empty() ? std::string(".") : text;
+  };
+  out->AddString("from", shown(difference.from()));
+  out->AddString("to", shown(difference.to()));
+}
+
+std::string DifferenceJson(const Difference& difference) {
+  JsonObject out;
+  const auto named = [&](const char* kind, const char* key,
+                         const std::string& value) {
+    out.AddString("kind", kind);
+    out.AddString(key, value);
+    out.AddString("change", ChangeOf(difference));
+  };
+  const auto config = [&](const char* setting) {
+    out.AddString("kind", "config");
+    out.AddString("setting", setting);
+  };
+  switch (difference.kind()) {
+    case Difference::PROGRAM:
+      out.AddString("kind", "program");
+      AddFromTo(difference, &out);
+      break;
+    case Difference::ARGS:
+      out.AddString("kind", "args");
+      out.Add("from", base::JsonStrings(Strings(difference.from_args())));
+      out.Add("to", base::JsonStrings(Strings(difference.to_args())));
+      break;
+    case Difference::CWD:
+      out.AddString("kind", "cwd");
+      AddFromTo(difference, &out);
+      break;
+    case Difference::INPUT_CONFIG:
+      config("input");
+      break;
+    case Difference::OUTPUT_CONFIG:
+      config("output");
+      break;
+    case Difference::UNTRACKED_ENV:
+      config("untrackedEnv");
+      break;
+    case Difference::CACHE_CONFIG:
+      config("cache");
+      break;
+    case Difference::ENV:
+      named("env", "name", difference.name());
+      break;
+    case Difference::FILE:
+      named("file", "path", difference.path());
+      break;
+    case Difference::TOOLCHAIN:
+      named("toolchain", "path", difference.path());
+      break;
+    case Difference::TOOL_VALUE:
+      named("toolValue", "name", difference.name());
+      break;
+    default:
+      out.AddString("kind", "format");
+      break;
+  }
+  return out.Text();
+}
+
+// What one path was when a result was made. Several observations may be of one
+// path: what is read says more than what is only looked at.
+class Inputs {
+ public:
+  void Add(const Observation& observation, const Value& value) {
+    switch (observation.kind()) {
+      case Observation::CONTENT:
+      case Observation::LISTING:
+        Put(observation, value, 3);
+        break;
+      case Observation::LINK:
+        // A link that is read further is known by what it leads to.
+        Put(observation, value, value.type() == Value::SYMLINK ? 2 : 1);
+        break;
+      case Observation::METADATA:
+      case Observation::EXISTENCE:
+        Put(observation, value, 1);
+        break;
+      case Observation::GLOB:
+        for (const auto& member : value.members()) {
+          JsonObject file;
+          file.AddString("type", "file");
+          file.AddString("hash", Hash(member.digest()));
+          Put(member.name(), file.Text(), 3);
+        }
+        break;
+      default:
+        break;
+    }
+  }
+  std::string Text() const {
+    JsonObject out;
+    for (const auto& [path, entry] : entries_) {
+      out.Add(path.empty() ? "." : path, entry.json);
+    }
+    return out.Text();
+  }
+  bool empty() const { return entries_.empty(); }
+
+ private:
+  struct Entry {
+    int weight = 0;
+    std::string json;
+  };
+
+  void Put(const std::string& path, std::string json, int weight) {
+    Entry& entry = entries_[path];
+    if (weight > entry.weight) {
+      entry = {weight, std::move(json)};
+    }
+  }
+
+  void Put(const Observation& observation, const Value& value, int weight) {
+    JsonObject out;
+    switch (value.type()) {
+      case Value::DIRECTORY: {
+        out.AddString("type", "dir");
+        if (observation.kind() == Observation::LISTING) {
+          std::vector<std::string> names;
+          for (const auto& member : value.members()) {
+            names.push_back(member.name());
+          }
+          out.Add("entries", base::JsonStrings(names));
+        }
+        break;
+      }
+      case Value::MISSING:
+        out.AddString("type", "missing");
+        break;
+      case Value::SYMLINK:
+        out.AddString("type", "link");
+        break;
+      case Value::FILE:
+      case Value::REBUILDABLE:
+        out.AddString("type", "file");
+        if (!value.digest().empty()) {
+          out.AddString("hash", Hash(value.digest()));
+        }
+        break;
+      default:
+        out.AddString("type", "other");
+        break;
+    }
+    if (observation.rebuildable()) {
+      out.Add("mayBeMissing", "true");
+    }
+    Put(observation.path(), out.Text(), weight);
+  }
+
+  std::map<std::string, Entry> entries_;
+};
+
+std::string FingerprintJson(const plan::Step& step,
+                            const cache::Details& details) {
+  std::set<std::string> env;
+  for (const auto& variable : step.description.env()) {
+    env.insert(variable.name());
+  }
+  Inputs inputs;
+  const auto& observations = details.path_set.observations();
+  for (int i = 0; i < observations.size() && i < details.result->values_size();
+       ++i) {
+    const Observation& observation = observations.Get(i);
+    if (observation.kind() == Observation::ENV) {
+      env.insert(observation.path());
+    } else {
+      inputs.Add(observation, details.result->values(i));
+    }
+  }
+  JsonObject out;
+  if (!env.empty()) {
+    out.Add("env", base::JsonStrings({env.begin(), env.end()}));
+  }
+  if (!inputs.empty()) {
+    out.Add("inputs", inputs.Text());
+  }
+  return out.Text();
+}
+
+class PlanWriter {
+ public:
+  PlanWriter(const workspace::Workspace& workspace, const Forecast& forecast,
+             const RunPlanOptions& options)
+      : workspace_(workspace),
+        forecast_(forecast),
+        options_(options) {}
+
+  std::string Tasks(const plan::Plan& plan) const {
+    JsonObject out;
+    for (const plan::PlannedTask& task : plan.tasks) {
+      out.Add(IdOf(task), TaskJson(plan, task));
+    }
+    return out.Text();
+  }
+
+ private:
+  static std::string IdOf(const plan::PlannedTask& task) {
+    return TaskId(task.package_path, task.name);
+  }
+  // Relative to the root if it is inside.
+  std::string Shown(const std::string& path) const {
+    const auto inside = base::RelativeTo(path, workspace_.root);
+    return !inside.has_value() ? path : inside->empty() ? "." : *inside;
+  }
+  std::string TaskJson(const plan::Plan& plan,
+                       const plan::PlannedTask& task) const;
+  std::string StepJson(const plan::PlannedTask& task,
+                       const plan::Step& step) const;
+  std::string CacheJson(const plan::Step& step) const;
+  void AddChanges(const StepForecast& forecast, JsonObject* out) const;
+
+  const workspace::Workspace& workspace_;
+  const Forecast& forecast_;
+  const RunPlanOptions& options_;
+};
+
+std::string PlanWriter::TaskJson(const plan::Plan& plan,
+                                 const plan::PlannedTask& task) const {
+  JsonObject out;
+  out.AddString("package", task.package_path.empty() ? "." : task.package_path);
+  out.AddString("name", task.name);
+  std::set<std::string> depends_on;
+  for (const int dependency : task.depends_on) {
+    depends_on.insert(IdOf(plan.tasks[static_cast<size_t>(dependency)]));
+  }
+  if (!depends_on.empty()) {
+    out.Add("dependsOn",
+            base::JsonStrings({depends_on.begin(), depends_on.end()}));
+  }
+  std::vector<std::string> steps;
+  for (const plan::Step& step : task.steps) {
+    steps.push_back(StepJson(task, step));
+  }
+  out.Add("steps", base::JsonArray(steps));
+  return out.Text();
+}
+
+std::string PlanWriter::StepJson(const plan::PlannedTask& task,
+                                 const plan::Step& step) const {
+  JsonObject out;
+  if (step.kind == plan::Step::Kind::kNested) {
+    out.AddString("expandedFrom", step.display_command);
+    if (!step.hook.empty()) {
+      out.AddString("hook", step.hook);
+    }
+    out.Add("plan", Tasks(*step.nested));
+    return out.Text();
+  }
+  out.AddString("program", !step.program.empty() ? Shown(step.program)
+                           : step.argv.empty()   ? ""
+                                                 : step.argv[0]);
+  if (step.argv.size() > 1) {
+    out.Add("args",
+            base::JsonStrings({step.argv.begin() + 1, step.argv.end()}));
+  }
+  if (step.cwd !=
+      workspace_.packages[static_cast<size_t>(task.package)].directory) {
+    out.AddString("cwd", Shown(step.cwd));
+  }
+  if (!step.hook.empty()) {
+    out.AddString("hook", step.hook);
+  }
+  if (step.kind != plan::Step::Kind::kEcho) {
+    out.Add("cache", CacheJson(step));
+  }
+  return out.Text();
+}
+
+std::string PlanWriter::CacheJson(const plan::Step& step) const {
+  JsonObject out;
+  const StepForecast& forecast = forecast_.at(&step);
+  if (forecast.cache == vtask::v1::DISABLED) {
+    out.AddString("status", "disabled");
+    return out.Text();
+  }
+  if (!options_.cache_error.empty()) {
+    out.AddString("status", "error");
+    out.AddString("message", options_.cache_error);
+    return out.Text();
+  }
+  out.AddString("status", forecast.cache == vtask::v1::HIT       ? "hit"
+                          : forecast.cache == vtask::v1::UNKNOWN ? "unknown"
+                          : forecast.has_baseline                ? "changed"
+                                                  : "noBaseline");
+  const cache::Details& details = forecast.details;
+  if (details.result.has_value()) {
+    JsonObject baseline;
+    baseline.Add("durationMs",
+                 absl::StrCat(details.result->duration_us() / 1000));
+    if (options_.verbose >= 2) {
+      baseline.Add("fingerprint", FingerprintJson(step, details));
+      if (!details.outputs.empty()) {
+        baseline.Add("outputs", base::JsonStrings(details.outputs));
+      }
+    }
+    out.Add("baseline", baseline.Text());
+  }
+  AddChanges(forecast, &out);
+  if (forecast.forced) {
+    out.Add("forced", "true");
+  }
+  return out.Text();
+}
+
+void PlanWriter::AddChanges(const StepForecast& forecast,
+                            JsonObject* out) const {
+  std::vector<std::string> changes;
+  bool is_partial = forecast.found.miss.partial;
+  for (const Difference& difference : forecast.found.miss.differences) {
+    std::string change = DifferenceJson(difference);
+    // One for all the patterns.
+    if (changes.empty() || changes.back() != change) {
+      changes.push_back(std::move(change));
+    }
+    if (difference.kind() == Difference::FILE && options_.verbose == 0) {
+      is_partial = true;
+      break;
+    }
+  }
+  if (!changes.empty()) {
+    out->Add("changes", base::JsonArray(changes));
+  }
+  if (is_partial) {
+    out->Add("changesPartial", "true");
+  }
+}
+
+}  // namespace
+
+std::string RunPlanJson(const workspace::Workspace& workspace,
+                        const plan::Plan& plan, const Forecast& forecast,
+                        const RunPlanOptions& options) {
+  JsonObject document;
+  document.AddString("$schema", options.schema);
+  document.Add("version", "1");
+  document.AddString("workspaceRoot", workspace.root);
+  document.Add("plan", PlanWriter(workspace, forecast, options).Tasks(plan));
+  return absl::StrCat(document.Text(), "\n");
+}
+
+}  // namespace vt::run

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/run/keep_result.h"
+
+#include <utility>
+
+#include "absl/algorithm/container.h"
+
+#include "daemon/fingerprint/sink.h"
+#include "daemon/run/collect.h"
+
+namespace vt::run {
+
+Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
+  const base::Digest weak = fingerprint::WeakFingerprint(run.key.description);
+  CollectInput input;
+  input.root = run.key.root;
+  input.description = &run.key.description;
+  input.accesses = run.end.accesses.has_value() ? &*run.end.accesses : nullptr;
+  input.reports = &run.end.reports;
+  input.nest = &run.nest;
+  input.user_untracked = std::move(run.user_untracked);
+  input.globs_before = std::move(run.globs_before);
+  input.files = &cache->files();
+  input.is_own_output = [&](const std::string& path,
+                            const base::Digest& digest) {
+    return cache->IsOwnOutput(weak, path, digest) ||
+           absl::c_any_of(run.nest.actions, [&](const InnerAction& inner) {
+             return cache->IsOwnOutput(inner.weak, path, digest);
+           });
+  };
+  Collected collected = Collect(input);
+  Kept kept{std::move(collected.not_stored), {}, std::move(collected.notes)};
+  if (!kept.why_not.has_value()) {
+    cache::FinishedAction& action = collected.action;
+    action.log = std::move(run.log);
+    action.started = run.end.started;
+    action.started_file_clock_ns = run.end.started_file_clock_ns;
+    action.duration = run.end.duration;
+    kept.why_not = cache->Store(run.key, action, &kept.stored);
+  }
+  return kept;
+}
+
+}  // namespace vt::run
