@@ -3,11 +3,9 @@
 #include "daemon/migrate/nx.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 #include <set>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -20,6 +18,7 @@
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/migrate/nx_inputs.h"
+#include "daemon/migrate/nx_project.h"
 
 namespace vt::migrate {
 namespace {
@@ -48,16 +47,6 @@ const std::map<std::string, std::string>& Executors() {
   return *executors;
 }
 
-// A project: a package, or a directory with a project.json alone, whose tasks
-// go into the root's configuration under "project:target".
-struct NxProject {
-  std::string name;
-  std::string path;  // relative to the root
-  int package = -1;
-  std::optional<Json> project_json;
-  std::optional<Json> manifest_nx;  // `nx` of package.json
-};
-
 using Target = std::map<std::string, const Json*>;
 
 void Merge(const Json* object, Target* target) {
@@ -84,8 +73,6 @@ class Converter {
   absl::StatusOr<std::optional<Converted>> Convert();
 
  private:
-  absl::Status FindProjects();
-  absl::Status AddProject(const std::string& path);
   void ReadGlobals();
   void ConvertProject(const NxProject& project);
   Target TargetOf(const NxProject& project, const std::string& name) const;
@@ -120,7 +107,7 @@ class Converter {
 
 absl::StatusOr<std::optional<Converted>> Converter::Convert() {
   VT_ASSIGN_OR_RETURN(nx_, project_.Read("nx.json"));
-  VT_RETURN_IF_ERROR(FindProjects());
+  VT_ASSIGN_OR_RETURN(projects_, FindNxProjects(project_));
   const bool has_projects = std::any_of(
       projects_.begin(), projects_.end(),
       [](const NxProject& p) { return p.project_json.has_value(); });
@@ -132,72 +119,14 @@ absl::StatusOr<std::optional<Converted>> Converter::Convert() {
     ReadGlobals();
   }
   for (const NxProject& project : projects_) {
+    if (project.project_json.has_value()) {
+      out_.read.push_back(project.path.empty()
+                              ? "project.json"
+                              : base::JoinPath(project.path, "project.json"));
+    }
     ConvertProject(project);
   }
   return std::move(out_);
-}
-
-absl::Status Converter::FindProjects() {
-  for (int i = 0; i < project_.size(); ++i) {
-    VT_RETURN_IF_ERROR(AddProject(project_.package(i).path));
-  }
-  // Directories with a project.json that are no packages. Not below what no
-  // project is in.
-  std::error_code error;
-  std::vector<std::string> found;
-  std::filesystem::recursive_directory_iterator walk(
-      project_.root(),
-      std::filesystem::directory_options::skip_permission_denied, error);
-  for (; !error && walk != std::filesystem::recursive_directory_iterator();
-       walk.increment(error)) {
-    const std::string name = walk->path().filename().string();
-    if (walk->is_directory(error) &&
-        (name == "node_modules" || name == "dist" || name[0] == '.')) {
-      walk.disable_recursion_pending();
-    } else if (name == "project.json") {
-      const auto path = base::RelativeTo(walk->path().parent_path().string(),
-                                         project_.root());
-      if (path.has_value() && project_.PackageAt(*path) < 0) {
-        found.push_back(*path);
-      }
-    }
-  }
-  std::sort(found.begin(), found.end());
-  for (const std::string& path : found) {
-    VT_RETURN_IF_ERROR(AddProject(path));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status Converter::AddProject(const std::string& path) {
-  NxProject project;
-  project.path = path;
-  project.package = project_.PackageAt(path);
-  const std::string file = base::JoinPath(path, "project.json");
-  VT_ASSIGN_OR_RETURN(project.project_json,
-                      project_.Read(path.empty() ? "project.json" : file));
-  if (project.package >= 0) {
-    project.name = project_.package(project.package).name;
-    VT_ASSIGN_OR_RETURN(
-        const std::optional<Json> manifest,
-        project_.Read(project_.FileOf(project.package, "package.json")));
-    const Json* nx = manifest.has_value() ? manifest->Find("nx") : nullptr;
-    if (nx != nullptr && nx->is_object()) {
-      project.manifest_nx = *nx;
-    }
-  }
-  if (project.project_json.has_value()) {
-    out_.read.push_back(path.empty() ? "project.json" : file);
-    if (const std::string name = TextOf(project.project_json->Find("name"));
-        !name.empty()) {
-      project.name = name;
-    }
-  }
-  if (project.name.empty()) {
-    project.name = std::string(base::Basename(path));
-  }
-  projects_.push_back(std::move(project));
-  return absl::OkStatus();
 }
 
 void Converter::ReadGlobals() {
@@ -352,8 +281,6 @@ NewTask Converter::ConvertTarget(const NxProject& project,
     // dependencies.
     const bool has_script = project.package >= 0 &&
                             project_.Script(project.package, name) != nullptr;
-    const std::string cwd = task.cwd;
-    const std::vector<std::string> notes = task.notes;
     if (has_script && TextOf(Get(target, "executor")).empty()) {
       task = project_.TaskOfScript(project.package, name);
     }

@@ -110,7 +110,6 @@ void Converter::ReadGlobals(const Json& turbo) {
     } else if (key == "globalPassThroughEnv") {
       global_untracked_ = Strings(&member.value);
     } else if (key == "globalDependencies" || key == "globalDotEnv") {
-      std::vector<std::string> variables;
       for (const std::string& entry : Strings(&member.value)) {
         if (absl::StartsWith(entry, "$")) {
           global_env_.push_back(entry.substr(1));  // of the first versions

@@ -225,7 +225,8 @@ Run a task, or replay it from the cache if nothing it used has changed.
 
 Arguments:
   [TASK_SPECIFIER]          `task` of the current package, or `package#task`.
-                            Without it, the tasks are listed.
+                            Without it you choose one in a terminal;
+                            elsewhere the tasks are listed.
   [ADDITIONAL_ARGS]...      Everything behind the task goes to it unchanged
 )",
       FlagList(), R"(
@@ -256,6 +257,7 @@ never wrong.
 Commands:
   run                       Run a task (`vtr` is short for `vt run`)
   trace                     Run any command and show what it read and wrote
+  report                    Say, in a task, what it really read and wrote
   cache clean               Remove the results of this workspace
   migrate                   Write vite-task.json from the files of Turborepo, Nx
                             or Wireit
@@ -270,7 +272,7 @@ Options:
   -V, --version             Show the version
 
 Examples:
-  vt run                    list the tasks
+  vt run                    choose a task, or list them
   vt run build              run `build` of the current package
   vt run -r build           run it in every package, dependencies first
 )";
@@ -600,7 +602,7 @@ absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argv) {
                                          : "Command '",
           command, absl::StartsWith(command, "-") ? "`" : "' not found",
           workspace::DidYouMean(
-              command, {"run", "trace", "cache", "migrate", "completion",
+              command, {"run", "trace", "report", "cache", "migrate", "completion",
                         "daemon", "help", "--help", "--version"})),
       "vt <COMMAND>");
 }

@@ -40,6 +40,16 @@ const std::vector<CommandInfo>& Commands() {
   static const auto* const commands = new std::vector<CommandInfo>{
       {"run", "Run a task", {}},
       {"trace", "Run any command and show what it read and wrote", {}},
+      {"report",
+       "Say, in a task, what it really read and wrote",
+       {{"ignore-input", "Reads at and below a path do not count"},
+        {"ignore-output", "Writes at and below a path are not stored"},
+        {"track-input", "A path counts as read"},
+        {"track-output", "A path counts as written"},
+        {"track-value", "The result depends on a value"},
+        {"disable-cache", "Do not store this run"},
+        {"get-env", "Print a variable of the caller"},
+        {"get-envs", "Print the variables that match"}}},
       {"cache",
        "Look after the results of earlier runs",
        {{"clean", "Remove the results of this workspace"}}},
@@ -134,7 +144,8 @@ Completion Completer::Answer() {
     if (command == "daemon" && words_.size() == 4 && words_[2] == "stop") {
       Offer("--now", "Cancel what it runs");
     }
-    out_.wants_files = command == "trace";
+    out_.wants_files =
+        command == "trace" || (command == "report" && words_.size() > 3);
   }
   return std::move(out_);
 }

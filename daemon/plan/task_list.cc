@@ -8,37 +8,15 @@
 #include <tuple>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
+#include "daemon/base/fuzzy.h"
 #include "daemon/plan/plan.h"
 #include "daemon/workspace/suggest.h"
 
 namespace vt::plan {
-namespace {
-
-// Whether `typed` is a subsequence of `label`, ignoring case; then how long the
-// shortest part of `label` is that holds it, else nullopt.
-std::optional<size_t> SubsequenceSpan(absl::string_view typed,
-                                      absl::string_view label) {
-  const std::string word = absl::AsciiStrToLower(typed);
-  const std::string text = absl::AsciiStrToLower(label);
-  std::optional<size_t> best;
-  for (size_t start = 0; start < text.size() && !word.empty(); ++start) {
-    size_t next = 0;
-    for (size_t i = start; i < text.size() && text[start] == word[0]; ++i) {
-      if (text[i] == word[next] && ++next == word.size()) {
-        best = std::min(best.value_or(text.size()), i - start + 1);
-        break;
-      }
-    }
-  }
-  return best;
-}
-
-}  // namespace
 
 absl::Status UnknownTask(const workspace::Workspace& workspace,
                          const Selection& selection, const std::string& typed) {
@@ -100,8 +78,9 @@ std::optional<std::string> UnknownTaskText(
   const std::vector<ListedTask> tasks = ListTasks(workspace, cwd);
   for (const ListedTask& task : tasks) {
     labels.push_back(task.label);
-    const std::optional<size_t> span = SubsequenceSpan(*flags.task, task.label);
-    if (span.has_value()) {
+    const std::optional<size_t> span =
+        base::SubsequenceSpan(*flags.task, task.label);
+    if (span.has_value() && !flags.task->empty()) {
       matches.push_back(
           {{task.package != current, task.label != *flags.task, *span},
            absl::StrCat("  ", task.label, ": ", task.command)});

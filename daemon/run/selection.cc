@@ -7,6 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
+#include "daemon/base/fuzzy.h"
+#include "daemon/workspace/suggest.h"
+
 namespace vt::run {
 namespace {
 
@@ -44,6 +47,20 @@ std::vector<terminal::Choice> ChoicesOf(
   return choices;
 }
 
+// What to begin with: `typed` if anything is like it, else the name that it may
+// be a slip of, else nothing: an empty list would help nobody.
+std::string QueryFor(const std::string& typed,
+                     const std::vector<plan::ListedTask>& tasks) {
+  std::vector<std::string> labels;
+  for (const plan::ListedTask& task : tasks) {
+    if (base::SubsequenceSpan(typed, task.label).has_value()) {
+      return typed;
+    }
+    labels.push_back(task.label);
+  }
+  return workspace::Nearest(typed, labels);
+}
+
 }  // namespace
 
 bool CanSelect(const vtask::v1::RunStart& start, const std::string& term) {
@@ -61,7 +78,7 @@ Selection::Selection(loop::EventLoop* loop,
       hooks_(std::move(hooks)),
       screen_(SizeOf(options.terminal)),
       selector_(ChoicesOf(workspace, cwd, tasks_), std::move(options.notice),
-                std::move(options.query)) {
+                QueryFor(options.query, tasks_)) {
   SetKeyboard(true);
   Draw();
 }

@@ -34,7 +34,7 @@ class Selection {
     vtask::v1::Terminal terminal;
     bool colour = false;
     std::string notice;  // a line above the list, may be empty
-    std::string query;   // what is typed already
+    std::string query;   // what was typed; may be a slip
   };
   struct Hooks {
     std::function<void(vtask::v1::RunResponse)> send;

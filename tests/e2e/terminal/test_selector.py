@@ -118,6 +118,19 @@ class SelectorTest(VtTest):
         terminal.wait_for(r'^rc=0', gone='not found')
 
     @requires('tmux')
+    def test_a_slip_is_put_right(self):
+        terminal = self.open('vt run biuld')
+        self.assertRegex(terminal.screen(),
+                         rf'Task "biuld" not found\.\n{TITLE} build\n\n  › build')
+        terminal.key('C-c')
+        terminal.wait_for(r'^rc=130')
+        terminal.clear()
+        terminal.enter('vt run qqqqqq')
+        terminal.wait_for(rf'Task "qqqqqq" not found\.\n{TITLE}\n\n  › build')
+        terminal.key('C-c')
+        terminal.wait_for(r'^%%$', gone=TITLE)
+
+    @requires('tmux')
     def test_draws_anew_when_the_window_is_resized(self):
         terminal = self.open()
         terminal.resize(40, 24)
