@@ -92,7 +92,6 @@ struct AccessLog::PathState {
   bool is_deletion = false;
   // Epoch of the first change, if nothing stood there before.
   uint32_t made_epoch = 0;
-  bool made_below_own = false;
   // Epoch of the last change that found the old thing still there. A record
   // that is not older is of what the action had made of it.
   uint32_t own_since = 0;
@@ -141,19 +140,6 @@ bool AccessLog::IsBelowOwnDirectory(const std::string& path) const {
   for (absl::string_view up = base::Dirname(path); up.size() > 1;
        up = base::Dirname(up)) {
     if (made_directories_.contains(up)) {
-      return true;
-    }
-  }
-  return false;
-}
-
-// A directory that was there before, and that it removed and made anew.
-bool AccessLog::IsBelowReplacedDirectory(const std::string& path) const {
-  for (absl::string_view up = base::Dirname(path); up.size() > 1;
-       up = base::Dirname(up)) {
-    const auto it = states_.find(up);
-    if (it != states_.end() && it->second.existed() &&
-        made_directories_.contains(up)) {
       return true;
     }
   }
@@ -223,8 +209,7 @@ void AccessLog::ObservePath(const std::string& path, uint32_t observed,
     }
     if (it != states_.end() && it->second.mutated) {
       PathState& made = it->second;
-      if (made.pre == PreState::kMissing && source_.epoch < made.made_epoch &&
-          !(made.made_below_own && IsBelowReplacedDirectory(path))) {
+      if (made.pre == PreState::kMissing && source_.epoch < made.made_epoch) {
         Observed(observed, missing, &made);  // it looked, then made it
       }
       return;
@@ -472,13 +457,9 @@ void AccessLog::Mutate(const Resolved& at, Change change, bool by_nested) {
     state->pre = PreState::kMissing;
     state->made_epoch = epoch_;
     mutated_.insert(at.path);
-    state->made_below_own = IsBelowOwnDirectory(at.path);
-    if (state->made_below_own) {
-      if (IsBelowReplacedDirectory(at.path)) {
-        state->observed = 0;  // it had made away with what stood there
-        state->missing = state->found = false;
-      }
-    } else if (at.found()) {
+    // Below a directory that it made nothing stood. What it looked for there is
+    // an input: the directory may be there the next time.
+    if (!IsBelowOwnDirectory(at.path) && at.found()) {
       state->pre = TypeOf(at.status.st_mode);
       state->before = FileIdentity::Of(at.status);
     }
@@ -559,7 +540,6 @@ void AccessLog::MoveDirectory(const Resolved& from, const Resolved& to,
     }
     state->mutated = state->content_mutated = state->creation_tried = true;
     state->made_epoch = state->own_since = epoch_;
-    state->made_below_own = true;
     mutated_.insert(path);
     NoteSource(state);
     // If something stands there now, the rename will fail, or exchange them.

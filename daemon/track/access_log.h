@@ -166,7 +166,6 @@ class AccessLog {
   void Observed(uint32_t observed, bool missing, PathState* state);
   void NoteSource(PathState* state);
   bool IsBelowOwnDirectory(const std::string& path) const;
-  bool IsBelowReplacedDirectory(const std::string& path) const;
   bool IsBelowLostDirectory(const std::string& path) const;
   void TakeDigest(const std::string& path, PathState* state);
   void NoteOldContent(const std::string& path, Change change, bool by_nested,

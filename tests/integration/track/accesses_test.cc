@@ -160,12 +160,6 @@ TEST_F(AccessesTest, WhatIsNotInAnOwnDirectoryIsAProbe) {
   EXPECT_EQ(At("out/made").pre_state, PreState::kMissing);
 }
 
-TEST_F(AccessesTest, WhatIsNotInADirectoryThatItEmptiedIsNoProbe) {
-  std::filesystem::create_directory(Path("out"));
-  Do({"rmdir:out", "mkdir:out", "read:out/made", "write:out/made"});
-  EXPECT_EQ(At("out/made").observed, 0U);
-}
-
 TEST_F(AccessesTest, WhatIsNotInALostDirectoryIsNoProbe) {
   Do({"mkdir:temporary", "read:temporary/config", "rmdir:temporary"});
   EXPECT_FALSE(IsKnown("temporary/config"));

@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -308,10 +309,11 @@ TEST_F(MinderTest, WhatAnInterruptedTaskLeavesIsKilled) {
 
 // The task may be dead of the signal before the minder has read what it was
 // told: it must not take that for an end by itself. Other signals keep it busy,
-// so that this happens. (Found by a SIGTERM that once left four processes.)
+// so that it is stopped somewhere on its way from one wait to the next. (Found
+// by a SIGTERM that once left four processes.)
 TEST_F(MinderTest, WhatAnInterruptedTaskLeavesIsKilledWhoeverWasFaster) {
   const std::string name = MakeFifo("alive");
-  for (int i = 0; i < 8; ++i) {
+  for (int i = 0; i < 30; ++i) {
     if (i > 0) {
       NewSocket();
     }
@@ -322,17 +324,29 @@ TEST_F(MinderTest, WhatAnInterruptedTaskLeavesIsKilledWhoeverWasFaster) {
               "sh", name});
     const std::string started = Hear();
     ASSERT_EQ(ReadLine(alive.get()), "up");
+    const pid_t task = std::atoi(started.c_str() + 2);
+    const UniqueFd death(static_cast<int>(::syscall(SYS_pidfd_open, task, 0)));
     std::atomic<bool> noise = true;
     std::thread noisy([&noise, minder] {
       while (noise) {
         ::kill(minder, SIGWINCH);
       }
     });
+    std::this_thread::yield();
+    ::kill(minder, SIGSTOP);
     Say("T 15");
-    ::kill(std::atoi(started.c_str() + 2), SIGTERM);
-    EXPECT_EQ(Hear(), "X 15");
+    ::kill(task, SIGTERM);
+    pollfd wait = {death.get(), POLLIN, 0};
+    ASSERT_EQ(::poll(&wait, 1, kLimitMs), 1);
+    ::kill(minder, SIGCONT);
     noise = false;
     noisy.join();
+    // A second wish cuts the time short that it gives to what is left.
+    wait = {ours_.get(), POLLIN, 0};
+    while (::poll(&wait, 1, 10) == 0) {
+      Say("T 15");
+    }
+    EXPECT_EQ(Hear(), "X 15");
     EXPECT_TRUE(HangsUp(alive.get(), 0)) << i;
     ::waitpid(minder, nullptr, 0);
   }
