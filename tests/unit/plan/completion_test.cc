@@ -51,7 +51,7 @@ std::vector<std::string> Words(const std::vector<std::string>& words,
 }
 
 TEST(CompletionTest, OffersCommandsThenTasks) {
-  EXPECT_THAT(Words({"vt", "r"}), ElementsAre("run"));
+  EXPECT_THAT(Words({"vt", "ru"}), ElementsAre("run"));
   EXPECT_THAT(Words({"vt", "run", ""}), ElementsAre("build", "test"));
   EXPECT_THAT(Words({"/usr/bin/vtr", ""}), ElementsAre("build", "test"));
 }
@@ -108,6 +108,14 @@ TEST(CompletionTest, WithoutAWorkspaceThereAreFlags) {
   EXPECT_THAT(Complete({"vt", "run", "--dry"}, nullptr, "/").candidates,
               SizeIs(1));
   EXPECT_THAT(Complete({}, nullptr, "/").candidates, Not(IsEmpty()));
+}
+
+TEST(CompletionTest, SaysWhetherTheWorkspaceMatters) {
+  EXPECT_FALSE(Complete({"vt", "ru"}, nullptr, "/").asked_workspace);
+  EXPECT_FALSE(Complete({"vtr", "--dr"}, nullptr, "/").asked_workspace);
+  EXPECT_FALSE(Complete({"vtr", "--log="}, nullptr, "/").asked_workspace);
+  EXPECT_TRUE(Complete({"vtr", ""}, nullptr, "/").asked_workspace);
+  EXPECT_TRUE(Complete({"vtr", "--filter="}, nullptr, "/").asked_workspace);
 }
 
 }  // namespace

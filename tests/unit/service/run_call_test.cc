@@ -56,6 +56,7 @@ TEST_F(RunCallTest, WhatFollowsTheStartReachesTheRun) {
   OnLoop([&] {
     EXPECT_THAT(runner_->signals_, testing::ElementsAre(15));
     EXPECT_EQ(runner_->stdin_, "typed");
+    EXPECT_EQ(runner_->columns_, 80);
     ASSERT_EQ(runner_->executed_.size(), 1U);
     EXPECT_EQ(runner_->executed_[0].id(), 7U);
   });

@@ -90,6 +90,17 @@ TEST_F(ServerTest, TasksAreListed) {
   EXPECT_EQ(response.tasks(0).name(), "build");
 }
 
+TEST_F(ServerTest, CommandLinesAreCompleted) {
+  grpc::ClientContext context;
+  vtask::v1::CompleteRequest request;
+  request.add_words("vt");
+  request.add_words("ru");
+  vtask::v1::CompleteResponse response;
+  ASSERT_TRUE(stub_->Complete(&context, request, &response).ok());
+  ASSERT_EQ(response.candidates_size(), 2);
+  EXPECT_EQ(response.candidates(1).value(), "ru");
+}
+
 TEST_F(ServerTest, ShutdownIsAskedForAndAnswered) {
   grpc::ClientContext context;
   vtask::v1::ShutdownRequest request;
