@@ -2,6 +2,7 @@
 
 #include "daemon/workspace/config.h"
 
+#include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,8 @@ std::string Item(absl::string_view path, size_t index) {
   return absl::StrCat(path, "[", index, "]");
 }
 
+// The keys that there are; docs/schema/vite-task.schema.json has the same
+// (tests/e2e/config/test_schema.py).
 const Names kRootKeys = {"cache", "tasks", "enablePrePostScripts",
                          "dependencyEdges"};
 const Names kTaskKeys = {"command", "cwd", "dependsOn", "cache"};
@@ -56,6 +59,10 @@ const Names kCacheKeys = {"env",   "untrackedEnv", "input", "output",  "remote",
                           "track", "toolOptOut",   "share", "services"};
 const Names kFromFields = {"dependencies", "devDependencies",
                            "peerDependencies"};
+
+bool Contains(const Names& names, absl::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 // Thread-compatible.
 class Reader {
@@ -72,6 +79,8 @@ class Reader {
       const Json& value = member.value;
       if (member.key == "$schema") {
         VT_RETURN_IF_ERROR(ExpectString(value, member.key));
+      } else if (!Contains(kRootKeys, member.key)) {
+        return UnknownKey(member, "", kRootKeys);
       } else if (member.key == "tasks") {
         VT_RETURN_IF_ERROR(Tasks(value, &out->tasks));
       } else if (member.key == "cache") {
@@ -81,14 +90,12 @@ class Reader {
         VT_RETURN_IF_ERROR(RootOnly(member));
         VT_RETURN_IF_ERROR(ExpectBool(value, member.key));
         out->pre_post_scripts = value.boolean;
-      } else if (member.key == "dependencyEdges") {
+      } else {  // `dependencyEdges`
         VT_RETURN_IF_ERROR(RootOnly(member));
         int choice = 0;
         VT_RETURN_IF_ERROR(
             Choice(value, member.key, {"all", "workspace-protocol"}, &choice));
         out->all_edges = choice == 0;
-      } else {
-        return UnknownKey(member, "", kRootKeys);
       }
     }
     return absl::OkStatus();
@@ -237,6 +244,12 @@ class Reader {
     bool has_command = false;
     for (const JsonMember& member : json.members) {
       const std::string below = Below(path, member.key);
+      if (Contains(kOlderKeys, member.key)) {
+        continue;  // OlderForm
+      }
+      if (!Contains(kTaskKeys, member.key)) {
+        return UnknownKey(member, path, kTaskKeys);
+      }
       if (member.key == "command") {
         has_command = true;
         VT_RETURN_IF_ERROR(Command(member.value, below,
@@ -247,10 +260,8 @@ class Reader {
             base::NormalizePath(base::JoinPath(directory_, member.value.text));
       } else if (member.key == "dependsOn") {
         VT_RETURN_IF_ERROR(Dependencies(member.value, below, task));
-      } else if (member.key == "cache") {
+      } else {  // `cache`
         VT_RETURN_IF_ERROR(TaskCache(member.value, below, &task->cache));
-      } else if (!IsOlderKey(member.key)) {
-        return UnknownKey(member, path, kTaskKeys);
       }
     }
     if (!has_command) {
@@ -258,15 +269,6 @@ class Reader {
                      "missing key `command`, a string or an array of strings");
     }
     return OlderForm(json, path, &task->cache);
-  }
-
-  static bool IsOlderKey(absl::string_view key) {
-    for (const std::string& name : kOlderKeys) {
-      if (name == key) {
-        return true;
-      }
-    }
-    return false;
   }
 
   // R-CFG-17, R-CFG-18, X-2: settings beside `cache` instead of in it.
@@ -280,7 +282,7 @@ class Reader {
       }
     }
     for (const JsonMember& member : json.members) {
-      if (first == nullptr && IsOlderKey(member.key)) {
+      if (first == nullptr && Contains(kOlderKeys, member.key)) {
         first = &member;
       }
     }
@@ -301,7 +303,7 @@ class Reader {
     }
     out->older_form = true;
     for (const JsonMember& member : json.members) {
-      if (IsOlderKey(member.key)) {
+      if (Contains(kOlderKeys, member.key)) {
         VT_RETURN_IF_ERROR(CacheKey(member, Below(path, member.key), out));
       }
     }
@@ -318,11 +320,7 @@ class Reader {
       return WrongType(json, path, "a boolean or an object of cache settings");
     }
     for (const JsonMember& member : json.members) {
-      bool known = false;
-      for (const std::string& name : kCacheKeys) {
-        known = known || name == member.key;
-      }
-      if (!known) {
+      if (!Contains(kCacheKeys, member.key)) {
         return UnknownKey(member, path, kCacheKeys);
       }
       VT_RETURN_IF_ERROR(CacheKey(member, Below(path, member.key), out));

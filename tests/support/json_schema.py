@@ -5,7 +5,8 @@ import re
 
 _TYPES = {'object': dict, 'array': list, 'string': str, 'boolean': bool,
           'null': type(None), 'integer': int, 'number': (int, float)}
-_SILENT = {'$schema', '$defs', '$id', 'title', 'description', 'default', 'examples'}
+_SILENT = {'$schema', '$defs', '$id', 'title', 'description', 'default', 'examples',
+           'deprecated'}
 
 
 def problems(value, schema, root=None, at='$'):
@@ -40,6 +41,10 @@ def _check(keyword, expected, value, schema, root, at):
     if keyword == 'items':
         return [p for i, item in enumerate(value if isinstance(value, list) else [])
                 for p in problems(item, expected, root, f'{at}[{i}]')]
+    if keyword == 'dependentSchemas':
+        return [p for name, one in expected.items()
+                if isinstance(value, dict) and name in value
+                for p in problems(value, one, root, at)]
     if keyword == 'anyOf':
         all_problems = [problems(value, one, root, at) for one in expected]
         return [] if [] in all_problems else all_problems[0]
