@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
@@ -35,6 +36,19 @@ const std::set<std::string>& SessionNames() {
                                 "WINDOWID", "WT_SESSION", "KITTY_WINDOW_ID",
                                 "VT_ACTION"};
   return *names;
+}
+
+// What Node, libuv, ICU and OpenSSL ask for themselves, where config_env.cjs
+// does not see it: os.homedir(), os.tmpdir(), the time zone, the locale.
+bool IsReadBelowJavaScript(const std::string& name) {
+  static const auto* const names = new std::set<std::string>{
+      "HOME", "LANG", "LANGUAGE", "TEMP", "TMP", "TMPDIR", "TZ", "TZDIR"};
+  for (const char* prefix : {"ICU_", "LC_", "NODE_", "SSL_CERT_"}) {
+    if (absl::StartsWith(name, prefix)) {
+      return true;
+    }
+  }
+  return names->contains(name);
 }
 
 // The shell moves the descriptors: results get a channel of their own, and what
@@ -132,8 +146,10 @@ absl::StatusOr<plan::Step> MakeConfigStep(const ConfigStepInput& input) {
     step.argv.push_back(path);
     description.add_args(path);
   }
-  for (const char* name : {"NODE_OPTIONS", "NODE_PATH"}) {
-    Declare(env, name, &description);
+  for (const auto& [name, value] : env) {
+    if (IsReadBelowJavaScript(name)) {
+      Declare(env, name, &description);
+    }
   }
   description.mutable_input()->set_automatic(true);
   description.mutable_output()->set_automatic(false);

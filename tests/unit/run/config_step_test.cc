@@ -84,6 +84,12 @@ TEST_F(ConfigStepTest, TheKeyIsFilesNodeLoaderAndNodesOwnVariables) {
   input_.env["NODE_OPTIONS"] = "--no-warnings";
   EXPECT_NE(Weak(), before);
   input_.env.erase("NODE_OPTIONS");
+  EXPECT_EQ(Weak(), before);
+  for (const char* name : {"HOME", "LC_ALL", "NODE_PATH", "TMPDIR", "TZ"}) {
+    input_.env[name] = "z";
+    EXPECT_NE(Weak(), before) << name;
+    input_.env.erase(name);
+  }
   Write("lib/config_env.cjs", "another");
   EXPECT_NE(Weak(), before);
   Write("lib/config_env.cjs", "watcher");
