@@ -127,6 +127,7 @@ class Decoder {
   void Mutate(const Task& task, const Resolved& at, enum Change change,
               bool makes_link = false);
   void MakeLink(const Task& task, const Name& name);
+  void ProbeNew(const Resolved& at);
   void WorkingDirectoryChanges(const Task& task);
   void Settle(pid_t tid);
 

@@ -12,7 +12,8 @@ namespace vt::track {
 namespace {
 
 constexpr uint64_t kTmpfile = O_TMPFILE & ~uint64_t{O_DIRECTORY};
-constexpr uint64_t kRenameExchange = 2;  // RENAME_EXCHANGE
+constexpr uint64_t kRenameNoReplace = 1;  // RENAME_NOREPLACE
+constexpr uint64_t kRenameExchange = 2;   // RENAME_EXCHANGE
 constexpr uint64_t kEmptyPath = 0x1000;  // AT_EMPTY_PATH
 
 int Descriptor(uint64_t argument) {
@@ -162,14 +163,25 @@ void Decoder::Mutate(const Task& task, const Resolved& at, enum Change change,
 void Decoder::MakeLink(const Task& task, const Name& name) {
   Resolved at;
   if (Find(task, name, &at)) {
+    ProbeNew(at);
     Mutate(task, at, Change::kCreate, /*makes_link=*/true);
   }
   NamesChanged();
 }
 
+// Calls that fail on what is there tell that nothing was.
+void Decoder::ProbeNew(const Resolved& at) {
+  if (!at.found()) {
+    ObserveResolved(at, kExistence);
+  }
+}
+
 void Decoder::Change(const Task& task, const Name& name, enum Change change) {
   Resolved at;
   if (Find(task, name, &at)) {
+    if (change == Change::kCreate || change == Change::kCreateDirectory) {
+      ProbeNew(at);
+    }
     Mutate(task, at, change);
   }
 }
@@ -197,6 +209,9 @@ void Decoder::Rename(const Task& task, const Name& from, const Name& to,
     return;
   }
   const bool exchange = (flags & kRenameExchange) != 0;
+  if ((flags & kRenameNoReplace) != 0) {
+    ProbeNew(target);
+  }
   Mutate(task, source, Change::kMoveAway);
   if (!source.found() || (exchange && !target.found())) {
     log_.Observe(target, kExistence);

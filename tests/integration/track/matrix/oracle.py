@@ -417,6 +417,7 @@ class Oracle:
         at = self._at(call, name_index, directory_index, False)
         if not at:
             return
+        self._probe_new(call, at)
         self._mutate(call, at, 'create')
         if not call.ok or at.path is None:
             if call.error == 'EEXIST' and at.node and not self._is_own(at.path) \
@@ -431,6 +432,11 @@ class Oracle:
         self.disk.put(at.path, Node(kind, target))
         if kind == 'directory' and self.touched.get(at.path) != 'directory':
             self._made_directories.add(at.path)
+
+    def _probe_new(self, call, at):
+        """A call that fails on what is there tells that nothing was."""
+        if call.ok and at.path is not None and at.node is None:
+            self._note(at.path, {'exists', 'missing'})
 
     def _handle_mode(self, call, name_index, directory_index, flags_index, follow):
         flags = call.flags(flags_index) if flags_index is not None else set()
@@ -450,6 +456,8 @@ class Oracle:
         if not source or not target:
             return
         exchange = 'RENAME_EXCHANGE' in call.flags(4)
+        if 'RENAME_NOREPLACE' in call.flags(4):
+            self._probe_new(call, target)
         was_own = source.path is not None and self._is_own(source.path)
         self._mutate(call, source, 'away')
         if not call.ok:
@@ -486,6 +494,7 @@ class Oracle:
             if source.path is not None and not call.ok:
                 self.may[source.path] |= ANY
         if target:
+            self._probe_new(call, target)
             self._mutate(call, target, 'create')
             if call.ok and target.path is not None:
                 self.disk.put(target.path, source.node if source and source.node
