@@ -14,7 +14,7 @@ namespace {
 constexpr uint64_t kTmpfile = O_TMPFILE & ~uint64_t{O_DIRECTORY};
 constexpr uint64_t kRenameNoReplace = 1;  // RENAME_NOREPLACE
 constexpr uint64_t kRenameExchange = 2;   // RENAME_EXCHANGE
-constexpr uint64_t kEmptyPath = 0x1000;  // AT_EMPTY_PATH
+constexpr uint64_t kEmptyPath = 0x1000;   // AT_EMPTY_PATH
 
 int Descriptor(uint64_t argument) {
   return static_cast<int>(static_cast<uint32_t>(argument));
