@@ -96,7 +96,8 @@ class Decoder {
   void Open(const Task& task, const Name& name, uint64_t flags);
   void OpenForWriting(const Task& task, const Resolved& at, uint64_t flags);
   void OpenHow(const Task& task, const uint64_t* args);
-  void Change(const Task& task, const Name& name, enum Change change);
+  void Change(const Task& task, const Name& name, enum Change change,
+              bool makes_link = false);
   void ChangeDescriptor(const Task& task, int fd);
   void Rename(const Task& task, const Name& from, const Name& to,
               uint64_t flags);

@@ -65,7 +65,7 @@ void Decoder::OpenForWriting(const Task& task, const Resolved& at,
       return;
     }
     if (exclusive) {
-      ObserveResolved(at, kExistence);
+      ProbeNew(at);
     } else if ((flags & O_TRUNC) == 0) {
       // What stood there would have been kept: that nothing did matters.
       ObserveResolved(at, kContent);
@@ -161,11 +161,7 @@ void Decoder::Mutate(const Task& task, const Resolved& at, enum Change change,
 }
 
 void Decoder::MakeLink(const Task& task, const Name& name) {
-  Resolved at;
-  if (Find(task, name, &at)) {
-    ProbeNew(at);
-    Mutate(task, at, Change::kCreate, /*makes_link=*/true);
-  }
+  Change(task, name, Change::kCreate, /*makes_link=*/true);
   NamesChanged();
 }
 
@@ -176,13 +172,14 @@ void Decoder::ProbeNew(const Resolved& at) {
   }
 }
 
-void Decoder::Change(const Task& task, const Name& name, enum Change change) {
+void Decoder::Change(const Task& task, const Name& name, enum Change change,
+                     bool makes_link) {
   Resolved at;
   if (Find(task, name, &at)) {
     if (change == Change::kCreate || change == Change::kCreateDirectory) {
       ProbeNew(at);
     }
-    Mutate(task, at, change);
+    Mutate(task, at, change, makes_link);
   }
 }
 
