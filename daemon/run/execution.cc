@@ -5,6 +5,8 @@
 #include <csignal>
 #include <utility>
 
+#include "daemon/run/planning.h"
+
 namespace vt::run {
 namespace {
 
@@ -76,14 +78,7 @@ void Execution::StartAction(const plan::PlannedTask& task,
                             const plan::Step& step,
                             std::vector<plan::TaskFrame> chain,
                             RunningTask* running) {
-  vtask::v1::ActionRef ref;
-  ref.set_index(stream_->NextIndex());
-  ref.set_package(task.package_name);
-  ref.set_package_path(task.package_path.empty() ? "." : task.package_path);
-  ref.set_task(task.name);
-  ref.set_label(task.label);
-  ref.set_cwd(step.display_cwd);
-  ref.set_command(step.display_command);
+  vtask::v1::ActionRef ref = RefOf(task, step, stream_->NextIndex());
   running->index = ref.index();
   running->action = Action::Create(engine_, this, context_, &step,
                                    std::move(chain), std::move(ref));

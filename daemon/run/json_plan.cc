@@ -10,6 +10,7 @@
 
 #include "daemon/base/json_text.h"
 #include "daemon/base/path.h"
+#include "daemon/run/caller.h"
 #include "daemon/run/json_documents.h"
 
 namespace vt::run {
@@ -23,11 +24,6 @@ using vtask::v1::Difference;
 // Enough of a digest to compare with; the algorithm is nobody's business.
 std::string Hash(const std::string& digest) {
   return absl::BytesToHexString(digest.substr(0, 8));
-}
-
-std::vector<std::string> Strings(
-    const google::protobuf::RepeatedPtrField<std::string>& bytes) {
-  return {bytes.begin(), bytes.end()};
 }
 
 const char* ChangeOf(const Difference& difference) {

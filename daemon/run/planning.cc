@@ -26,19 +26,6 @@ namespace {
 using vtask::v1::PlannedAction;
 using vtask::v1::PlanResponse;
 
-vtask::v1::ActionRef RefOf(const plan::PlannedTask& task,
-                           const plan::Step& step, uint32_t index) {
-  vtask::v1::ActionRef ref;
-  ref.set_index(index);
-  ref.set_package(task.package_name);
-  ref.set_package_path(task.package_path.empty() ? "." : task.package_path);
-  ref.set_task(task.name);
-  ref.set_label(task.label);
-  ref.set_cwd(step.display_cwd);
-  ref.set_command(step.display_command);
-  return ref;
-}
-
 // Appends the actions of `plan`; those that wait for nothing in it wait for
 // `before`. Returns those that nothing in it waits for.
 std::vector<uint32_t> AppendActions(const plan::Plan& plan,
@@ -184,6 +171,19 @@ std::string ListText(const workspace::Workspace& workspace,
 }
 
 }  // namespace
+
+vtask::v1::ActionRef RefOf(const plan::PlannedTask& task,
+                           const plan::Step& step, uint32_t index) {
+  vtask::v1::ActionRef ref;
+  ref.set_index(index);
+  ref.set_package(task.package_name);
+  ref.set_package_path(task.package_path.empty() ? "." : task.package_path);
+  ref.set_task(task.name);
+  ref.set_label(task.label);
+  ref.set_cwd(step.display_cwd);
+  ref.set_command(step.display_command);
+  return ref;
+}
 
 absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
                                    const plan::RunFlags& flags,

@@ -24,6 +24,11 @@ namespace vt::run {
 // As ConfigLoad loads it.
 using WorkspacePtr = std::shared_ptr<const workspace::Workspace>;
 
+// How events, plans and answers name `step` of `task`. `index` is unique in the
+// run or the answer.
+vtask::v1::ActionRef RefOf(const plan::PlannedTask& task,
+                           const plan::Step& step, uint32_t index);
+
 struct PlannedRun {
   std::string root;
   plan::Plan plan;
@@ -56,7 +61,8 @@ absl::StatusOr<vtask::v1::ListTasksResponse> AnswerListTasks(
     const WorkspacePtr& workspace, const vtask::v1::ListTasksRequest& request);
 
 // `workspace` may be null: the caller's directory is in none that can be read.
-// `asked_workspace` (may be null): whether it made, or would make, a difference.
+// `asked_workspace` (may be null): whether it made, or would make, a
+// difference.
 vtask::v1::CompleteResponse AnswerComplete(
     const WorkspacePtr& workspace, const vtask::v1::CompleteRequest& request,
     bool* asked_workspace);
