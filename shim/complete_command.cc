@@ -7,7 +7,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <optional>
 #include <utility>
 
@@ -18,6 +17,7 @@
 #include "shim/completion_scripts.h"
 #include "shim/connect.h"
 #include "shim/exit_code.h"
+#include "shim/output.h"
 #include "shim/transport.h"
 
 namespace vt::shim {
@@ -34,16 +34,6 @@ constexpr char kHelp[] =
 
 // With a daemon to be started first; usually it is a hundredth of this.
 constexpr int kPatienceMs = 2'000;
-
-void Print(int fd, absl::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n <= 0 && errno != EINTR) {
-      return;
-    }
-    text.remove_prefix(static_cast<size_t>(n > 0 ? n : 0));
-  }
-}
 
 void OnTimeout(int /*number*/) { ::_exit(kExitOk); }
 

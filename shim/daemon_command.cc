@@ -17,6 +17,7 @@
 #include "daemon/base/unique_fd.h"
 #include "shim/connect.h"
 #include "shim/exit_code.h"
+#include "shim/output.h"
 #include "shim/run_command.h"
 #include "shim/transport.h"
 
@@ -39,18 +40,6 @@ constexpr char kHelp[] =
 
 constexpr int kAnswerMs = 10'000;
 constexpr int kStopMs = 30'000;
-
-void Print(const std::string& text) {
-  size_t written = 0;
-  while (written < text.size()) {
-    const ssize_t n =
-        ::write(STDOUT_FILENO, text.data() + written, text.size() - written);
-    if (n <= 0 && errno != EINTR) {
-      return;
-    }
-    written += static_cast<size_t>(n > 0 ? n : 0);
-  }
-}
 
 int Report(const Failure& failure) {
   Complain(failure.message);
@@ -79,22 +68,22 @@ int Start(const Directories& directories) {
   if (MaybeFailure failure = AskStatus(std::move(socket), &status)) {
     return Report(*failure);
   }
-  Print("vtaskd " + status.version() + " runs, pid " +
-        std::to_string(status.pid()) + "\n");
+  Print(STDOUT_FILENO, "vtaskd " + status.version() + " runs, pid " +
+                           std::to_string(status.pid()) + "\n");
   return kExitOk;
 }
 
 int Status(const Directories& directories) {
   base::UniqueFd socket = ConnectToRunning(directories);
   if (!socket.is_valid()) {
-    Print("vtaskd does not run\n");
+    Print(STDOUT_FILENO, "vtaskd does not run\n");
     return kExitNotRunning;
   }
   vtask::v1::StatusResponse status;
   if (MaybeFailure failure = AskStatus(std::move(socket), &status)) {
     return Report(*failure);
   }
-  Print(DescribeStatus(status, NowUs()));
+  Print(STDOUT_FILENO, DescribeStatus(status, NowUs()));
   return kExitOk;
 }
 
@@ -145,7 +134,7 @@ int DaemonCommand(int argc, char** argv, const Directories& directories) {
   const bool alone = argc == 3;
   if (command == "--help" || command == "-h" || option == "--help" ||
       option == "-h") {
-    Print(kHelp);
+    Print(STDOUT_FILENO, kHelp);
     return kExitOk;
   }
   if (command == "start" && alone) {

@@ -30,6 +30,17 @@ bool IsWritableNow(int fd) {
 
 }  // namespace
 
+bool Print(int fd, absl::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n <= 0 && errno != EINTR) {
+      return false;
+    }
+    text.remove_prefix(static_cast<size_t>(n > 0 ? n : 0));
+  }
+  return true;
+}
+
 void Output::Take(int fd, absl::string_view bytes) {
   if (fd != fd_) {
     fd_ = fd;

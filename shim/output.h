@@ -11,6 +11,10 @@
 
 namespace vt::shim {
 
+// Writes all of `text`, for commands that wait for nothing else. False: it
+// could not be written.
+bool Print(int fd, absl::string_view text);
+
 // Holds one piece at a time: the two streams usually end in one terminal, so a
 // piece for stderr must wait for the stdout piece before it. Thread-compatible.
 class Output {

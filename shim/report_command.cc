@@ -15,6 +15,7 @@
 
 #include "client/tool/vtask/client.h"
 #include "shim/exit_code.h"
+#include "shim/output.h"
 #include "shim/run_command.h"
 
 namespace vt::shim {
@@ -63,19 +64,12 @@ struct Arguments {
 int Usage(const std::string& what) {
   const std::string text =
       "error: " + what + "\n\nFor more information, try '--help'.\n";
-  static_cast<void>(::write(STDERR_FILENO, text.data(), text.size()) == 0);
+  Print(STDERR_FILENO, text);
   return kExitUsage;
 }
 
-int Print(absl::string_view text) {
-  while (!text.empty()) {
-    const ssize_t count = ::write(STDOUT_FILENO, text.data(), text.size());
-    if (count < 0) {
-      return kExitFailed;
-    }
-    text.remove_prefix(static_cast<size_t>(count));
-  }
-  return kExitOk;
+int Answer(absl::string_view text) {
+  return Print(STDOUT_FILENO, text) ? kExitOk : kExitFailed;
 }
 
 // The exit code for what a function of the library returned.
@@ -129,7 +123,7 @@ int GetEnv(vtask_client* client, const Arguments& arguments) {
   }
   const std::string line = std::string(value, size) + "\n";
   ::free(value);
-  return Print(line);
+  return Answer(line);
 }
 
 int GetEnvs(vtask_client* client, const Arguments& arguments) {
@@ -145,7 +139,7 @@ int GetEnvs(vtask_client* client, const Arguments& arguments) {
     text += arguments.end;
   }
   ::free(variables);
-  return result == VTASK_CLIENT_OK ? Print(text)
+  return result == VTASK_CLIENT_OK ? Answer(text)
                                    : Finish(client, arguments, result);
 }
 
@@ -215,11 +209,11 @@ int Perform(const Arguments& arguments) {
 int ReportCommand(int argc, char** argv) {
   for (int i = 2; i < argc && ::strcmp(argv[i], "--") != 0; ++i) {
     if (::strcmp(argv[i], "--help") == 0 || ::strcmp(argv[i], "-h") == 0) {
-      return Print(kHelp);
+      return Answer(kHelp);
     }
   }
   if (argc < 3) {
-    static_cast<void>(::write(STDERR_FILENO, kHelp, sizeof kHelp - 1) == 0);
+    Print(STDERR_FILENO, kHelp);
     return kExitUsage;
   }
   Arguments arguments;
