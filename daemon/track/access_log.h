@@ -26,7 +26,6 @@
 
 #pragma once
 
-#include <sys/stat.h>
 #include <sys/types.h>
 
 #include <cstdint>
@@ -46,18 +45,6 @@
 #include "daemon/track/resolve.h"
 
 namespace vt::track {
-
-// What is compared to tell whether a file is still the same (decisions H7).
-struct FileIdentity {
-  dev_t device = 0;
-  ino_t inode = 0;
-  mode_t mode = 0;
-  uint64_t size = 0;
-  timespec mtime = {};
-  timespec ctime = {};
-
-  static FileIdentity Of(const struct stat& status);
-};
 
 // From where the next observations and changes are known.
 struct Source {

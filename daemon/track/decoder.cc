@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 
 #include "daemon/base/path.h"
+#include "daemon/track/call_arguments.h"
 #include "daemon/track/filter.h"
 #include "daemon/track/not_stored.h"
 #include "daemon/track/preload/arena_layout.h"
@@ -29,14 +30,7 @@ namespace {
 // Bits of Observed that names are asked for with; kExecuted is not remembered.
 constexpr uint32_t kObservedBits = 8;
 
-constexpr uint64_t kNoFollow = AT_SYMLINK_NOFOLLOW;
-constexpr uint64_t kEmptyPath = 0x1000;  // AT_EMPTY_PATH, of _GNU_SOURCE
-
 constexpr absl::string_view kDeleted = " (deleted)";
-
-int Descriptor(uint64_t argument) {
-  return static_cast<int>(static_cast<uint32_t>(argument));
-}
 
 // In a directory that was removed only ".." names something: its parent.
 // `directory` is what /proc says of it, "/x/y (deleted)".
@@ -99,9 +93,12 @@ void Decoder::AddFlaw(int reason, const std::string& text) {
 }
 
 void Decoder::Handle(const NestedChange& change) {
+  if (change.tid != 0 && !in_flight_.is_empty()) {
+    Settle(change.tid);
+  }
   source_ = {};
   log_.SetSource(source_);
-  BeforeChange(/*tid=*/0, *change.at, change.change, /*makes_link=*/true);
+  BeforeChange(change.tid, *change.at, change.change, /*makes_link=*/true);
   if (change.moved_to != nullptr) {
     log_.MoveDirectory(*change.at, *change.moved_to, change.exchange,
                        /*by_nested=*/true);

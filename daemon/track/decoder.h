@@ -143,6 +143,7 @@ class Decoder {
   void Contradicted(Outcome outcome, int error, uint32_t observed);
   void FinishRecords();
   int ProgramOf(pid_t tid);
+  void ProgramChanges();
   int InternProgram(std::string path);
   void BindChunks();
 

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 
+#include "daemon/track/call_arguments.h"
 #include "daemon/track/decoder.h"
 #include "daemon/track/syscall_numbers.h"
 
@@ -14,11 +15,6 @@ namespace {
 constexpr uint64_t kTmpfile = O_TMPFILE & ~uint64_t{O_DIRECTORY};
 constexpr uint64_t kRenameNoReplace = 1;  // RENAME_NOREPLACE
 constexpr uint64_t kRenameExchange = 2;   // RENAME_EXCHANGE
-constexpr uint64_t kEmptyPath = 0x1000;   // AT_EMPTY_PATH
-
-int Descriptor(uint64_t argument) {
-  return static_cast<int>(static_cast<uint32_t>(argument));
-}
 
 bool IsLink(const Resolved& at) {
   return at.found() && S_ISLNK(at.status.st_mode);
@@ -360,7 +356,7 @@ bool Decoder::HandleModeChange(const Task& task, int number,
     default:
       return false;
   }
-  name.follow = name.follow && (flags & AT_SYMLINK_NOFOLLOW) == 0;
+  name.follow = name.follow && (flags & kNoFollow) == 0;
   name.may_be_empty = name.may_be_empty || (flags & kEmptyPath) != 0;
   Change(task, name, Change::kMode);
   return true;

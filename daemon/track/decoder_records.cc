@@ -75,6 +75,10 @@ int Decoder::ProgramOf(pid_t tid) {
   return it->second;
 }
 
+// A thread that executes a program goes on with the number of its process's
+// first one: which that is would have to be asked for.
+void Decoder::ProgramChanges() { program_of_task_.clear(); }
+
 // Chunks that were taken since the last call belong to the program that their
 // process was then: it asked for the arena before each.
 void Decoder::BindChunks() {

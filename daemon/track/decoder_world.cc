@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/path.h"
+#include "daemon/track/call_arguments.h"
 #include "daemon/track/decoder.h"
 #include "daemon/track/exec_image.h"
 #include "daemon/track/not_stored.h"
@@ -25,17 +26,12 @@
 namespace vt::track {
 namespace {
 
-constexpr uint64_t kEmptyPath = 0x1000;  // AT_EMPTY_PATH
-constexpr uint64_t kOpenTreeClone = 1;   // OPEN_TREE_CLONE
+constexpr uint64_t kOpenTreeClone = 1;  // OPEN_TREE_CLONE
 // A script's interpreter may be a script: the kernel goes on for five.
 constexpr int kMaxInterpreters = 5;
 
 // What a user puts into `cache.services` for datagrams that nobody sees.
 const char kDatagrams[] = "unix-datagram";
-
-int Descriptor(uint64_t argument) {
-  return static_cast<int>(static_cast<uint32_t>(argument));
-}
 
 }  // namespace
 
@@ -43,13 +39,12 @@ bool Decoder::HandleExec(const Task& task, int number, const uint64_t* args) {
   switch (number) {
     case __NR_execve:
       Execute(task, {AT_FDCWD, args[0]});
-      program_of_task_.erase(task.tid());  // it is another one now
+      ProgramChanges();
       return true;
     case __NR_execveat:
-      Execute(task, {Descriptor(args[0]), args[1],
-                     (args[4] & AT_SYMLINK_NOFOLLOW) == 0,
+      Execute(task, {Descriptor(args[0]), args[1], (args[4] & kNoFollow) == 0,
                      (args[4] & kEmptyPath) != 0});
-      program_of_task_.erase(task.tid());
+      ProgramChanges();
       return true;
     default:
       return false;
@@ -267,11 +262,10 @@ bool Decoder::HandleWorld(const Task& task, int number, const uint64_t* args) {
     }
     case __NR_open_tree:
       if ((args[2] & kOpenTreeClone) == 0) {
-        Observe(
-            task,
-            {Descriptor(args[0]), args[1], (args[2] & AT_SYMLINK_NOFOLLOW) == 0,
-             (args[2] & kEmptyPath) != 0},
-            kMetadata);
+        Observe(task,
+                {Descriptor(args[0]), args[1], (args[2] & kNoFollow) == 0,
+                 (args[2] & kEmptyPath) != 0},
+                kMetadata);
         return true;
       }
       [[fallthrough]];

@@ -11,24 +11,21 @@ namespace {
 // again. It has had its time when so many others were answered (about 1 ms).
 constexpr int kPatience = 64;
 
-bool SameTime(const timespec& a, const timespec& b) {
-  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-}
-
 }  // namespace
 
 void InFlight::AddChange(pid_t tid, const std::string& path,
                          const struct stat& status, bool changes_names) {
-  items_.push_back({tid, path, status, changes_names, kPatience});
+  items_.push_back(
+      {tid, path, FileIdentity::Of(status), changes_names, kPatience});
 }
 
 void InFlight::AddCreation(pid_t tid, const std::string& path,
                            bool changes_names) {
-  items_.push_back({tid, path, {}, changes_names, kPatience});
+  items_.push_back({tid, path, std::nullopt, changes_names, kPatience});
 }
 
 void InFlight::AddMove(pid_t tid) {
-  items_.push_back({tid, "", {}, false, kPatience});
+  items_.push_back({tid, "", std::nullopt, false, kPatience});
 }
 
 bool InFlight::IsOver(Item* item, pid_t tid) {
@@ -38,14 +35,9 @@ bool InFlight::IsOver(Item* item, pid_t tid) {
   if (item->path.empty()) {
     return false;
   }
-  const struct stat& before = item->before;
-  struct stat now;
-  if (::lstat(item->path.c_str(), &now) != 0) {
-    return before.st_ino != 0;
-  }
-  return now.st_dev != before.st_dev || now.st_ino != before.st_ino ||
-         now.st_size != before.st_size ||
-         !SameTime(now.st_ctim, before.st_ctim);
+  const std::optional<FileIdentity> now = LookAt(item->path);
+  return now.has_value() != item->before.has_value() ||
+         (now && !SameIdentity(*now, *item->before));
 }
 
 bool InFlight::Settle(pid_t tid) {

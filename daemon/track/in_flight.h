@@ -9,10 +9,11 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "daemon/track/resolve.h"
+#include "daemon/track/file_identity.h"
 
 namespace vt::track {
 
@@ -36,8 +37,8 @@ class InFlight {
  private:
   struct Item {
     pid_t tid;
-    std::string path;    // empty: nothing on the disk tells
-    struct stat before;  // all zero: nothing was there
+    std::string path;                    // empty: nothing on the disk tells
+    std::optional<FileIdentity> before;  // nullopt: nothing was there
     bool changes_names;
     // Notifications until it is taken for failed.
     int patience;

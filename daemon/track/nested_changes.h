@@ -7,6 +7,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <string>
 
@@ -36,6 +38,9 @@ struct NestedChange {
   // nothing. See AccessLog::MoveDirectory.
   const Resolved* moved_to = nullptr;
   bool exchange = false;
+  // The thread of a task that makes it; 0: the daemon does. Its next change
+  // comes after this one is over.
+  pid_t tid = 0;
 };
 
 // Takes changes on any thread, also after the action around has ended. Empty:

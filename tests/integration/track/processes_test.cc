@@ -66,6 +66,14 @@ TEST_F(ProcessesTest, ProgramByDescriptorIsExecuted) {
   EXPECT_NE(At(real).observed & track::kExecuted, 0U);
 }
 
+TEST_F(ProcessesTest, ProgramThatAThreadTurnsIntoIsKnownByItsOwnName) {
+  Write("a", "1");
+  Do({"stat:b", "threadexec:/bin/cat:a"});
+  ASSERT_GE(At("a").first_program, 0);
+  EXPECT_EQ(set_.programs[static_cast<size_t>(At("a").first_program)],
+            std::filesystem::canonical("/bin/cat").string());
+}
+
 TEST_F(ProcessesTest, ProgramThatIsNotThereIsAProbe) {
   Do({"spawn:./nothing"});
   EXPECT_TRUE(At("nothing").missing);

@@ -119,5 +119,29 @@ TEST_F(DecoderTest, ChangesOfNestedActionsAskForTheRecordsFirst) {
   EXPECT_TRUE(set.accesses[0].is_deletion);
 }
 
+TEST_F(DecoderTest, ThreadOfANestedActionThatIsHeardAgainIsDoneWithItsChange) {
+  constexpr pid_t kNested = 4321;
+  const std::string root = temp_.path().string();
+  std::ofstream(root + "/a") << "old";
+  options_.tier.can_sign = true;
+  options_.preload = "/usr/lib/vtask/vt_preload.so";
+  options_.signature = 1;
+  options_.workspace_root = root;
+  Begin(options_);
+  FakeProcess signing(decoder_.get(), /*signs=*/true);
+  signing.Hello();
+  const auto tell = [&](const char* name, enum Change change) {
+    Resolved at;
+    Resolver(root).Resolve(root + name, false, Task(::getpid()), &at);
+    decoder_->Handle({&at, change, nullptr, false, kNested});
+  };
+  tell("/a", Change::kRemove);  // fails: it leaves no trace
+  EXPECT_FALSE(signing.arena()->may_sign());
+  tell("/b", Change::kCreate);
+  std::ofstream(root + "/b") << "new";
+  process_->Stat(root + "/c");
+  EXPECT_TRUE(signing.arena()->may_sign());
+}
+
 }  // namespace
 }  // namespace vt::track

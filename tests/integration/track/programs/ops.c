@@ -229,6 +229,12 @@ static void Threads(void) {
   }
 }
 
+// By a thread that is not the first: the program that is then has its number.
+static void* ThreadExec(void* argv) {
+  execv(*(char**)argv, argv);
+  _exit(9);
+}
+
 static void DoOther(const char* op, char* a, const char* b) {
   if (IsVerb(op, "daemon")) {
     Daemonise(a, b);
@@ -259,6 +265,11 @@ static void DoOther(const char* op, char* a, const char* b) {
       _exit(9);
     }
     wait(NULL);
+  } else if (IsVerb(op, "threadexec")) {
+    pthread_t thread;
+    char* argv[] = {a, (char*)b, NULL};
+    pthread_create(&thread, NULL, ThreadExec, argv);
+    pthread_join(thread, NULL);
   } else if (IsVerb(op, "fexec")) {
     if (fork() == 0) {
       char* argv[] = {a, NULL};

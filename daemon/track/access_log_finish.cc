@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The end: what came of it, by comparison with the disk.
+
+#include <algorithm>
+#include <string>
+#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
+
+#include "daemon/base/path.h"
+#include "daemon/track/access_log.h"
+#include "daemon/track/not_stored.h"
+#include "daemon/track/path_state.h"
+
+namespace vt::track {
+namespace {
+
+int64_t ToNs(const timespec& time) {
+  return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
+}
+
+bool CanBeRestored(mode_t mode) { return TypeOf(mode) != PreState::kOther; }
+
+}  // namespace
+
+void AccessLog::FinishMoves() {
+  for (const Move& move : moves_) {
+    const std::optional<FileIdentity> now = LookAt(move.from);
+    if (now && now->device == move.device && now->inode == move.inode) {
+      continue;  // the rename failed
+    }
+    AddFlaw(kTrackingIncomplete, "a directory from before the task was renamed",
+            move.from);
+  }
+}
+
+void AccessLog::FinishMutation(const std::string& path, PathState* state) {
+  const std::optional<FileIdentity> now = LookAt(path);
+  if (!state->existed()) {
+    if (now) {
+      state->is_output = state->in_root && CanBeRestored(now->mode);
+    } else if (!state->creation_tried) {
+      // unlink, chmod or rename of what was not there: it learnt that.
+      state->mutated = false;
+      if (state->self_mutated) {
+        state->observed |= kExistence;
+      }
+      state->missing = true;
+    }
+    return;
+  }
+  if (!now) {
+    state->is_deletion = state->in_root && CanBeRestored(state->before.mode);
+    if (state->is_deletion && state->pre == PreState::kFile && !state->digest &&
+        digest_) {
+      AddFlaw(kDeviceOrLimit,
+              "what was removed is too large or unreadable to be remembered",
+              path);
+    }
+  } else if (state->replaced) {
+    state->is_output = state->in_root && CanBeRestored(now->mode);
+  } else if (state->pre == PreState::kDirectory
+                 ? SameFile(*now, state->before) &&
+                       now->mode == state->before.mode
+             : state->content_mutated ? SameIdentity(*now, state->before)
+                                      : SameContent(*now, state->before) &&
+                                            now->mode == state->before.mode) {
+    // Nothing came of it, but that it was there was noticed.
+    state->mutated = false;
+    if (state->self_mutated) {
+      state->observed |= kExistence;
+    }
+    state->found = true;
+    return;
+  } else {
+    state->is_output = state->in_root && CanBeRestored(now->mode);
+    if (!state->content_mutated && (state->observed & kContent) != 0) {
+      TakeDigest(path, state);  // read after a chmod: still the old content
+    }
+  }
+  if (state->in_root && digest_ && state->pre == PreState::kFile &&
+      (state->observed & kContent) != 0 && !state->digest &&
+      !state->is_deletion && !state->is_flawed) {
+    AddFlaw(kDeviceOrLimit,
+            "what was read and then overwritten is too large or unreadable to "
+            "be remembered",
+            path);
+  }
+}
+
+void AccessLog::FinishObservation(const std::string& path, PathState* state) {
+  if (!state->in_root || state->observed == 0 || state->is_fresh) {
+    return;
+  }
+  const std::optional<FileIdentity> now = LookAt(path);
+  if (state->missing && !state->found) {
+    if (IsBelowOwnDirectory(path)) {
+      if (now || IsBelowLostDirectory(path)) {
+        state->observed = 0;  // it made it, or removed the directory
+      }
+      if (now) {
+        // The directory was being made by another thread when the call that
+        // made this was heard: it looked as if that would fail.
+        state->mutated = true;
+        state->pre = PreState::kMissing;
+        state->is_output = CanBeRestored(now->mode);
+      }
+    } else if (now) {
+      AddFlaw(kInputChanged, "a file appeared while the task ran", path);
+    }
+    return;
+  }
+  if (state->first_seen.inode == 0 ||
+      (state->observed & (kContent | kLinkText | kExecuted)) == 0 ||
+      (state->first_seen.mode & S_IFMT) == S_IFDIR) {
+    return;
+  }
+  if (!now || !SameContent(*now, state->first_seen)) {
+    AddFlaw(kInputChanged, "an input changed while the task ran", path);
+  }
+}
+
+// A record does not say which directory its name led through. One that was put
+// into the place of another while the action ran shows a new ctime, and, unless
+// somebody also changed what is in it, an old mtime.
+void AccessLog::CheckDirectories(int64_t start_ns) {
+  absl::flat_hash_set<std::string> checked;
+  for (const auto& [path, state] : states_) {
+    if (!state.by_record || !state.in_root || state.observed == 0) {
+      continue;
+    }
+    for (absl::string_view up = base::Dirname(path);
+         base::IsWithin(up, root_) && up.size() > root_.size();
+         up = base::Dirname(up)) {
+      const std::string directory(up);
+      if (!checked.insert(directory).second) {
+        break;
+      }
+      struct stat status;
+      if (IsChanged(directory) || ::lstat(directory.c_str(), &status) != 0) {
+        continue;
+      }
+      if (ToNs(status.st_ctim) >= start_ns && ToNs(status.st_mtim) < start_ns) {
+        AddFlaw(kInputChanged, "a directory was moved while the task ran",
+                directory);
+      }
+    }
+  }
+}
+
+void AccessLog::Finish(int64_t start_ns, AccessSet* set) {
+  FinishMoves();
+  if (start_ns != 0) {
+    CheckDirectories(start_ns);
+  }
+  for (auto& [path, state] : states_) {
+    if (state.mutated) {
+      FinishMutation(path, &state);
+    } else {
+      FinishObservation(path, &state);
+    }
+    Access access;
+    access.path = path;
+    access.observed = state.observed;
+    access.missing = state.missing && !state.found;
+    access.by_notification = state.by_notification;
+    access.by_record = state.by_record;
+    access.first_program = state.first_program;
+    access.mutated = state.mutated;
+    if (state.mutated) {
+      access.pre_state = state.pre;
+      access.pre_digest = state.digest;
+      access.pre_size = state.before.size;
+      access.pre_mode = state.before.mode;
+      access.is_output = state.is_output;
+      access.is_deletion = state.is_deletion;
+      access.by_nested = !state.self_mutated;
+    }
+    if (access.observed != 0 || access.mutated) {
+      set->accesses.push_back(std::move(access));
+    }
+  }
+  std::sort(set->accesses.begin(), set->accesses.end(),
+            [](const Access& a, const Access& b) { return a.path < b.path; });
+  for (Flaw& flaw : flaws_) {
+    set->flaws.push_back(std::move(flaw));
+  }
+  // Found in the order of a hash table.
+  std::sort(set->flaws.begin(), set->flaws.end(),
+            [](const Flaw& a, const Flaw& b) {
+              return std::tie(a.reason, a.path, a.text) <
+                     std::tie(b.reason, b.path, b.text);
+            });
+}
+
+}  // namespace vt::track
