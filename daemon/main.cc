@@ -53,6 +53,7 @@
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/base/user_config.h"
 #include "daemon/base/version.h"
 #include "daemon/cache/action_cache.h"
 #include "daemon/keeper/keeper_client.h"
@@ -67,6 +68,7 @@
 #include "daemon/loop/worker_pool.h"
 #include "daemon/run/runner.h"
 #include "daemon/service/server.h"
+#include "daemon/settings/settings_file.h"
 #include "daemon/track/preload_env.h"
 #include "daemon/track/tracker.h"
 
@@ -162,8 +164,8 @@ std::string SchemaDirectory() {
   std::error_code error;
   const std::filesystem::path self =
       std::filesystem::read_symlink("/proc/self/exe", error);
-  return base::NormalizePath(base::JoinPath(base::Dirname(self.string()),
-                                            "../share/vtask/schema"));
+  return base::NormalizePath(
+      base::JoinPath(base::Dirname(self.string()), "../share/vtask/schema"));
 }
 
 track::Tier TestTracking() {
@@ -175,11 +177,43 @@ track::Tier TestTracking() {
   return track::SelfTest(forced);
 }
 
+const char* GetOrNull(const base::EnvMap& env, const std::string& name) {
+  const auto found = env.find(name);
+  return found == env.end() ? nullptr : found->second.c_str();
+}
+
+std::string SettingsPath(const base::EnvMap& env) {
+  return base::UserConfigPath(GetOrNull(env, "XDG_CONFIG_HOME"),
+                              GetOrNull(env, "HOME"));
+}
+
+// What this process was started with wins over the user's file.
+void Overrule(const lifecycle::Flags& flags, bool has_cache_variable,
+              settings::Settings* settings) {
+  if (flags.idle_exit.has_value()) {
+    settings->idle_exit = *flags.idle_exit;
+    settings->origins["idleExit"] = flags.idle_exit_origin;
+  }
+  if (settings->cache_dir != flags.cache_dir) {
+    // `vt` took it from the variable, or the default; or the file is newer.
+    settings->cache_dir = flags.cache_dir;
+    settings->origins.erase("cacheDir");
+  }
+  if (has_cache_variable) {
+    settings->origins["cacheDir"] = "VT_CACHE_DIR";
+  }
+}
+
 // Lives on the main thread, but for what says otherwise.
 class Daemon {
  public:
-  explicit Daemon(lifecycle::Flags flags)
+  Daemon(lifecycle::Flags flags, const base::EnvMap& env)
       : flags_(std::move(flags)),
+        settings_(SettingsPath(env),
+                  [flags = flags_, has_variable = env.contains("VT_CACHE_DIR")](
+                      settings::Settings* settings) {
+                    Overrule(flags, has_variable, settings);
+                  }),
         build_(flags_.test_build != 0 ? flags_.test_build
                                       : base::BuildStamp()) {}
 
@@ -201,6 +235,7 @@ class Daemon {
   void Changed();
 
   const lifecycle::Flags flags_;
+  settings::SettingsFile settings_;
   const uint64_t build_;
   CachePlace place_;
   std::unique_ptr<lifecycle::DaemonLock> lock_;
@@ -218,11 +253,13 @@ class Daemon {
   // On the loop.
   std::unique_ptr<loop::FdWatch> signals_;
   std::unique_ptr<lifecycle::IdleTimer> idle_;
+  std::unique_ptr<loop::Timer> drain_limit_;
   std::unique_ptr<loop::Timer> cancel_limit_;
   std::unique_ptr<loop::Timer> farewell_;
   std::thread closer_;  // closes the store
   int connections_ = 0;
   int run_calls_ = 0;
+  bool had_clients_ = false;
   bool leaving_ = false;
 
   base::Notification may_exit_;
@@ -278,7 +315,8 @@ void Daemon::OpenParts() {
 absl::Status Daemon::Serve() {
   run::RunnerOptions options;
   options.runtime_directory = flags_.runtime_dir;
-  // Ours alone: the socket's name holds the cache directory, whose lock we hold.
+  // Ours alone: the socket's name holds the cache directory, whose lock we
+  // hold.
   options.tool_directory = absl::StrCat(flags_.socket, ".tools");
   options.state_directory = flags_.state_dir;
   options.socket_path = flags_.socket;
@@ -287,9 +325,10 @@ absl::Status Daemon::Serve() {
   options.tool_addon = Companion("vt_client.node");
   options.config_loader = Companion("config_loader.mjs");
   options.tier = tier_;
-  options.preload = track::FindPreload(
-      std::string(base::Dirname(Companion("vt_preload.so"))),
-      flags_.runtime_dir);
+  options.settings = &settings_;
+  options.preload =
+      track::FindPreload(std::string(base::Dirname(Companion("vt_preload.so"))),
+                         flags_.runtime_dir);
   keeper_ =
       std::make_unique<keeper::KeeperClient>(base::UniqueFd(flags_.keeper_fd));
   options.entrust_listener = [this](int fd) { return keeper_->Entrust(fd); };
@@ -301,6 +340,7 @@ absl::Status Daemon::Serve() {
   serving.build = build_;
   serving.socket_path = flags_.socket;
   serving.cache_directory = flags_.cache_dir;
+  serving.settings = &settings_;
   serving.tracking_tier = tier_.reason.empty()
                               ? absl::StrCat(tier_.level)
                               : absl::StrCat(tier_.level, ": ", tier_.reason);
@@ -324,11 +364,15 @@ absl::Status Daemon::Serve() {
   server_ = *std::move(server);
   runner_->OnIdle([this] { Changed(); });
   idle_ = std::make_unique<lifecycle::IdleTimer>(
-      loop_.get(), flags_.idle_exit, [this] { Leave(false, "idle"); });
+      loop_.get(), [this] { return settings_.Last().idle_exit; },
+      [this] { Leave(false, "idle"); });
   return absl::OkStatus();
 }
 
 absl::Status Daemon::Start() {
+  if (const absl::Status fault = settings_.Refresh().status(); !fault.ok()) {
+    Log(absl::StrCat("settings: ", fault.message()));  // runs say it, too
+  }
   VT_RETURN_IF_ERROR(TakePlace());
   VT_ASSIGN_OR_RETURN(loop_, loop::EventLoop::Start());
   workers_ = std::make_unique<loop::WorkerPool>(
@@ -373,6 +417,7 @@ bool Daemon::Run() {
   OnLoop([this] {
     signals_.reset();
     idle_.reset();
+    drain_limit_.reset();
     cancel_limit_.reset();
     farewell_.reset();
     server_.reset();
@@ -415,6 +460,12 @@ void Daemon::Leave(bool cancel, const std::string& why) {
   } else if (cancel) {
     runner_->Drain(/*cancel=*/true);
   }
+  const absl::Duration patience = settings_.Last().drain_timeout;
+  if (!cancel && drain_limit_ == nullptr &&
+      patience < absl::InfiniteDuration()) {
+    drain_limit_ = std::make_unique<loop::Timer>(
+        loop_.get(), patience, [this] { Leave(true, "drainTimeout"); });
+  }
   if (cancel && cancel_limit_ == nullptr) {
     cancel_limit_ = std::make_unique<loop::Timer>(
         loop_.get(), kCancelPatience, [this] { may_exit_.Notify(); });
@@ -426,6 +477,12 @@ void Daemon::Changed() {
   const bool running = run_calls_ > 0 || !runner_->Running().empty();
   if (idle_ != nullptr) {
     idle_->SetBusy(leaving_ || running || connections_ > 0);
+  }
+  had_clients_ = had_clients_ || connections_ > 0;
+  if (flags_.one_shot && !leaving_ && had_clients_ && !running &&
+      connections_ == 0) {
+    Leave(false, "its client has gone");
+    return;
   }
   if (!leaving_ || running) {
     farewell_.reset();
@@ -464,8 +521,10 @@ int Main(int argc, char** argv) {
   for (char** entry = environ; *entry != nullptr; ++entry) {
     variables.emplace_back(*entry);
   }
-  auto flags =
-      lifecycle::ParseFlags(args, base::ParseEnv(variables), ::geteuid());
+  const base::EnvMap env = base::ParseEnv(variables);
+  auto flags = lifecycle::ParseFlags(args, env, ::geteuid(), [&env] {
+    return base::ReadCacheDir(SettingsPath(env));
+  });
   if (!flags.ok()) {
     std::fprintf(stderr, "vtaskd: %s\n",
                  std::string(flags.status().message()).c_str());
@@ -483,7 +542,7 @@ int Main(int argc, char** argv) {
   PrepareProcess(*flags);
   const int ready_fd = flags->ready_fd;
   // On the heap and never freed: if something hangs, it must not be destroyed.
-  auto* daemon = new Daemon(*std::move(flags));
+  auto* daemon = new Daemon(*std::move(flags), env);
   const absl::Status started = daemon->Start();
   lifecycle::ReportReady(ready_fd, started);
   if (!started.ok()) {

@@ -88,8 +88,15 @@ int CompleteCommand(int argc, char** argv, const Directories& directories) {
   }
   vtask::v1::RunStart start;
   base::UniqueFd socket;
-  if (DescribeCaller(argc, argv, &start).has_value() ||
-      ConnectOrStart(directories, std::nullopt, &socket).has_value()) {
+  if (DescribeCaller(argc, argv, &start).has_value()) {
+    return kExitOk;
+  }
+  if (directories.one_shot) {
+    socket = ConnectToRunning(directories);  // none is started at every key
+  } else if (ConnectOrStart(directories, std::nullopt, &socket).has_value()) {
+    return kExitOk;
+  }
+  if (!socket.is_valid()) {
     return kExitOk;
   }
   vtask::v1::CompleteRequest request;

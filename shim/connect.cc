@@ -22,9 +22,11 @@
 #include "shim/connect.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -43,6 +45,7 @@ namespace {
 constexpr int kStartLockSeconds = 60;  // over the bound of one start
 constexpr int kReplaceSeconds = 30;
 constexpr int kLeavingSeconds = 10;
+constexpr int kEndMs = 30'000;
 
 void OnAlarm(int) {}
 
@@ -143,7 +146,10 @@ base::UniqueFd ConnectToRunning(const Directories& directories) {
 
 MaybeFailure ConnectOrStart(const Directories& directories,
                             const std::optional<Replaced>& replaced,
-                            base::UniqueFd* out) {
+                            base::UniqueFd* out, pid_t* started) {
+  if (started != nullptr) {
+    *started = 0;
+  }
   if (!replaced.has_value()) {
     *out = ConnectToRunning(directories);
     if (out->is_valid()) {
@@ -195,7 +201,25 @@ MaybeFailure ConnectOrStart(const Directories& directories,
                        directories.Socket() + "`; its log is `" +
                        directories.Log() + "`"};
   }
+  if (const auto holder = ReadDaemonLock(directories.DaemonLock());
+      started != nullptr && holder.has_value()) {
+    *started = holder->pid;
+  }
   return std::nullopt;
+}
+
+bool WaitForEnd(pid_t pid) {
+  const base::UniqueFd process(
+      static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!process.is_valid()) {
+    return errno == ESRCH;
+  }
+  pollfd wait = {process.get(), POLLIN, 0};
+  int result = 0;
+  do {
+    result = ::poll(&wait, 1, kEndMs);
+  } while (result < 0 && errno == EINTR);
+  return result > 0;
 }
 
 }  // namespace vt::shim

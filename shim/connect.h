@@ -30,10 +30,14 @@ struct Replaced {
 
 // Connects, starting a daemon if none runs. With `replaced`: waits until that
 // one has let go of the cache, and connects to its successor. Ten callers at
-// once start one daemon. Blocking, in all at most about 100 s; in practice the
-// start of a process.
+// once start one daemon; the pid of one that this call has started goes to
+// `started` (may be null), else 0. Blocking, in all at most about 100 s; in
+// practice the start of a process.
 MaybeFailure ConnectOrStart(const Directories& directories,
                             const std::optional<Replaced>& replaced,
-                            base::UniqueFd* out);
+                            base::UniqueFd* out, pid_t* started = nullptr);
+
+// Waits until the process `pid` has ended, at most 30 s. False if time is up.
+bool WaitForEnd(pid_t pid);
 
 }  // namespace vt::shim

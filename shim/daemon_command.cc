@@ -2,13 +2,10 @@
 
 #include "shim/daemon_command.h"
 
-#include <poll.h>
-#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -39,7 +36,6 @@ constexpr char kHelp[] =
     "stopping it.\n";
 
 constexpr int kAnswerMs = 10'000;
-constexpr int kStopMs = 30'000;
 
 int Report(const Failure& failure) {
   Complain(failure.message);
@@ -59,6 +55,11 @@ MaybeFailure AskStatus(base::UniqueFd socket,
 }
 
 int Start(const Directories& directories) {
+  if (directories.one_shot) {
+    return Report({kExitUsage,
+                   "VT_DAEMON=off: no daemon outlives its command; unset it "
+                   "to start one"});
+  }
   base::UniqueFd socket;
   if (MaybeFailure failure =
           ConnectOrStart(directories, std::nullopt, &socket)) {
@@ -87,21 +88,6 @@ int Status(const Directories& directories) {
   return kExitOk;
 }
 
-// Waits until the process `pid` has ended. False if time is up.
-bool WaitForProcess(pid_t pid) {
-  const base::UniqueFd process(
-      static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!process.is_valid()) {
-    return errno == ESRCH;
-  }
-  pollfd wait = {process.get(), POLLIN, 0};
-  int result = 0;
-  do {
-    result = ::poll(&wait, 1, kStopMs);
-  } while (result < 0 && errno == EINTR);
-  return result > 0;
-}
-
 int Stop(const Directories& directories, bool now) {
   base::UniqueFd socket = ConnectToRunning(directories);
   if (!socket.is_valid()) {
@@ -116,7 +102,7 @@ int Stop(const Directories& directories, bool now) {
     return Report(*failure);
   }
   const auto pid = static_cast<pid_t>(response.pid());
-  if (pid <= 0 || WaitForProcess(pid)) {
+  if (pid <= 0 || WaitForEnd(pid)) {
     return kExitOk;
   }
   Complain("vtaskd (pid " + std::to_string(pid) +
@@ -124,6 +110,29 @@ int Stop(const Directories& directories, bool now) {
            std::to_string(response.running()) +
            (now ? " tasks" : " tasks; `vt daemon stop --now` cancels them"));
   return kExitFailed;
+}
+
+// A line for each, in columns.
+std::string DescribeSettings(const vtask::v1::StatusResponse& status) {
+  std::string text = "settings  " + status.settings_file() + "\n";
+  size_t keys = 0;
+  size_t values = 0;
+  for (const auto& setting : status.settings()) {
+    keys = std::max(keys, setting.key().size());
+    values = std::max(values, setting.value().size());
+  }
+  for (const auto& setting : status.settings()) {
+    const std::string& origin = setting.origin();
+    const std::string& file = status.settings_file();
+    // Of the file only the line: its name stands above.
+    const bool is_of_file = origin.rfind(file + ":", 0) == 0;
+    text +=
+        "  " + setting.key() +
+        std::string(keys + 2 - setting.key().size(), ' ') + setting.value() +
+        std::string(values + 2 - setting.value().size(), ' ') +
+        (is_of_file ? "line " + origin.substr(file.size() + 1) : origin) + "\n";
+  }
+  return text;
 }
 
 }  // namespace
@@ -168,6 +177,7 @@ std::string DescribeStatus(const vtask::v1::StatusResponse& status,
   text += "cache     " + status.cache_directory() + "\n";
   text += "socket    " + status.socket() + "\n";
   text += "tracking  tier " + status.tracking_tier() + "\n";
+  text += DescribeSettings(status);
   text += "runs      " + std::to_string(status.runs_size()) + "\n";
   for (const vtask::v1::RunInfo& run : status.runs()) {
     text += "  " + run.workspace_root() + ":";

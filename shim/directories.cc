@@ -15,6 +15,7 @@
 #include "daemon/base/fnv.h"
 #include "daemon/base/path.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/base/user_config.h"
 #include "shim/exit_code.h"
 
 namespace vt::shim {
@@ -51,7 +52,14 @@ MaybeFailure FromXdg(GetEnv env, const char* variable, const char* below_home,
 MaybeFailure ResolveCache(GetEnv env, std::string* out) {
   const char* value = env("VT_CACHE_DIR");
   if (value == nullptr || value[0] == '\0') {
-    return FromXdg(env, "XDG_CACHE_HOME", ".cache", out);
+    absl::StatusOr<std::string> configured = base::ReadCacheDir(
+        base::UserConfigPath(env("XDG_CONFIG_HOME"), env("HOME")));
+    if (!configured.ok()) {
+      return Failure{kExitUsage, std::string(configured.status().message())};
+    }
+    *out = *std::move(configured);
+    return out->empty() ? FromXdg(env, "XDG_CACHE_HOME", ".cache", out)
+                        : std::nullopt;
   }
   std::string cache = value;
   if (cache[0] != '/') {
@@ -119,6 +127,13 @@ std::string Directories::Log() const {
 }
 
 MaybeFailure ResolveDirectories(GetEnv env, uid_t uid, Directories* out) {
+  const char* use_daemon = env("VT_DAEMON");
+  const absl::string_view choice = use_daemon == nullptr ? "" : use_daemon;
+  if (!choice.empty() && choice != "on" && choice != "off") {
+    return Failure{kExitUsage, "VT_DAEMON: found `" + std::string(choice) +
+                                   "`, expected `on` or `off`"};
+  }
+  out->one_shot = choice == "off";
   out->runtime = ResolveRuntime(env, uid);
   if (MaybeFailure failure = ResolveCache(env, &out->cache)) {
     return failure;

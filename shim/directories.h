@@ -3,7 +3,9 @@
 // Where a user's daemon lives. This header owns the rules; the daemon is told
 // the outcome by flags and repeats none of them.
 //
-//   cache    $VT_CACHE_DIR, else $XDG_CACHE_HOME/vtask, else $HOME/.cache/vtask
+//   cache    $VT_CACHE_DIR, else `cacheDir` of the user's settings
+//            (base/user_config.h), else $XDG_CACHE_HOME/vtask, else
+//            $HOME/.cache/vtask
 //   runtime  $XDG_RUNTIME_DIR/vtask, else /tmp/vtask-<uid>
 //   state    $XDG_STATE_HOME/vtask, else $HOME/.local/state/vtask
 //   socket   <runtime>/<FNV-1a-64 of the cache directory, 16 hex digits>.sock
@@ -35,6 +37,8 @@ struct Directories {
   std::string cache;
   std::string runtime;
   std::string state;
+  // VT_DAEMON=off: a daemon that is started here leaves with the command.
+  bool one_shot = false;
 
   std::string Socket() const;
   std::string StartLock() const;   // taken by whoever starts the daemon
@@ -50,7 +54,9 @@ using GetEnv = const char* (*)(const char* name);
 
 // Applies the rules above.
 //
-// Failure: neither the variable nor HOME says where the cache or the state is.
+// Failure: neither the variable nor HOME says where the cache or the state is;
+// the user's settings cannot be read; VT_DAEMON is neither `on` nor `off`.
+// Reads the settings, if no variable says where the cache is.
 MaybeFailure ResolveDirectories(GetEnv env, uid_t uid, Directories* out);
 
 // Creates what is missing (0700, parents too), and checks that the runtime

@@ -10,6 +10,12 @@
 
 namespace vt::shim {
 
+namespace {
+
+constexpr char kEndOfInput = 4;  // Ctrl-D
+
+}  // namespace
+
 bool Keyboard::Open(std::string farewell) {
   farewell_ = std::move(farewell);
   if (is_open_) {
@@ -19,6 +25,7 @@ bool Keyboard::Open(std::string farewell) {
     return false;
   }
   is_open_ = true;
+  is_waiting_ = false;
   SetRaw();
   return true;
 }
@@ -56,16 +63,27 @@ void Keyboard::Resume() {
 }
 
 bool Keyboard::Read(std::string* keys) {
-  char bytes[256];
-  const ssize_t n = ::read(STDIN_FILENO, bytes, sizeof bytes);
-  keys->assign(bytes, n > 0 ? static_cast<size_t>(n) : 0);
-  return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
+  constexpr size_t kAtOnce = 256;
+  keys->clear();
+  pollfd typed = {STDIN_FILENO, POLLIN, 0};
+  do {
+    char key = 0;
+    const ssize_t n = ::read(STDIN_FILENO, &key, 1);
+    if (n <= 0) {
+      return !keys->empty() || (n < 0 && (errno == EINTR || errno == EAGAIN));
+    }
+    keys->push_back(key);
+    is_waiting_ = key == '\n' || key == '\r' || key == kEndOfInput;
+  } while (!is_waiting_ && keys->size() < kAtOnce && ::poll(&typed, 1, 0) > 0);
+  return true;
 }
 
 void Keyboard::SetRaw() {
   termios raw = before_;
   raw.c_lflag &= ~static_cast<tcflag_t>(ICANON | ECHO | ECHONL | IEXTEN);
-  raw.c_iflag &= ~static_cast<tcflag_t>(IXON | ICRNL | INLCR | ISTRIP);
+  // Enter stays the line feed that it is otherwise: what is typed ahead of the
+  // task comes to it as it expects.
+  raw.c_iflag &= ~static_cast<tcflag_t>(IXON | INLCR | ISTRIP);
   raw.c_cc[VMIN] = 1;
   raw.c_cc[VTIME] = 0;
   // TCSADRAIN, not TCSAFLUSH: what was typed ahead is meant for us.

@@ -13,7 +13,9 @@ namespace vt::shim {
 
 // Takes stdin's terminal over: no echo, no lines; Ctrl-C and Ctrl-Z still are
 // signals. Keys that were typed before and after stay in the terminal's queue
-// for whoever reads next. Thread-compatible.
+// for whoever reads next: one that may be the last (Enter, Ctrl-D) is read
+// alone, and nothing behind it before the daemon has said what it thinks of it.
+// Thread-compatible.
 class Keyboard {
  public:
   Keyboard() = default;
@@ -36,8 +38,13 @@ class Keyboard {
 
   bool is_open() const { return is_open_; }
   int fd() const { return 0; }
-  // Takes what has been typed, perhaps nothing. False: there will be no more.
+  // Whether to read: not while an answer is waited for.
+  bool wants_keys() const { return is_open_ && !is_waiting_; }
+  // Takes what has been typed, perhaps nothing, up to a key that may be the
+  // last. False: there will be no more.
   bool Read(std::string* keys);
+  // The daemon has answered.
+  void Answered() { is_waiting_ = false; }
 
  private:
   void SetRaw();
@@ -45,6 +52,7 @@ class Keyboard {
 
   bool is_open_ = false;
   bool is_raw_ = false;
+  bool is_waiting_ = false;
   std::string farewell_;
   termios before_ = {};
 };

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <string>
 
 #include "daemon/base/path.h"
@@ -41,7 +40,14 @@ int Main(int argc, char** argv) {
   // `vtr daemon` is a task of that name.
   const absl::string_view program = vt::base::Basename(argc > 0 ? argv[0] : "");
   const bool is_run = program == "vtr" || program == "vpr";
-  const std::string word = argc > 1 ? argv[1] : "";
+  std::string word = argc > 1 ? argv[1] : "";
+  char help[] = "--help";
+  if (!is_run && word == "help" && argc == 3 && argv[2][0] != '-') {
+    // `vt help X` is `vt X --help`, whoever answers that.
+    word = argv[2];
+    argv[1] = argv[2];
+    argv[2] = help;
+  }
   const std::string command = is_run && word != "__complete" ? "" : word;
   if (word == "--version") {
     const std::string text = std::string("vt ") + vt::base::Version() +
@@ -56,12 +62,6 @@ int Main(int argc, char** argv) {
   }
   if (command == "report") {
     return vt::shim::ReportCommand(argc, argv);
-  }
-  const char* use_daemon = std::getenv("VT_DAEMON");
-  if (use_daemon != nullptr && std::strcmp(use_daemon, "off") == 0) {
-    vt::shim::Complain(
-        "VT_DAEMON=off is not supported by this version; unset it");
-    return vt::shim::kExitUsage;
   }
   vt::shim::Directories directories;
   const auto env = [](const char* name) -> const char* {

@@ -166,6 +166,7 @@ void Relay::FlushOutput() {
 
 void Relay::HandleKeyboard(const vtask::v1::RunResponse::Keyboard& keyboard) {
   signals_.HoldStop(keyboard.on());
+  keyboard_.Answered();
   if (!keyboard.on()) {
     keyboard_.Close();
   } else if (!keyboard_.Open(keyboard.farewell())) {
@@ -382,7 +383,7 @@ void Relay::WaitForEvents() {
   if (!output_.is_idle()) {
     waits[2] = {output_.fd(), POLLOUT, 0};
   }
-  if (keyboard_.is_open()) {
+  if (keyboard_.wants_keys()) {
     waits[3] = {keyboard_.fd(), POLLIN, 0};
   }
   for (const auto& task : tasks_) {

@@ -31,46 +31,47 @@ int Report(const Failure& failure) {
   return failure.exit_code;
 }
 
-}  // namespace
+// How this process is to end.
+struct Ending {
+  int exit_code = kExitOk;
+  std::optional<int> die_by;  // a signal
+};
 
-int RunCommand(int argc, char** argv, const Directories& directories,
-               const std::string& keeper) {
-  vtask::v1::RunStart start;
-  if (MaybeFailure failure = DescribeCaller(argc, argv, &start)) {
-    return Report(*failure);
-  }
+// `started`: the daemon that was started for it, or 0.
+Ending Converse(const Directories& directories, const std::string& keeper,
+                vtask::v1::RunStart start, pid_t* started) {
   std::optional<Replaced> replaced;
   int retries = 0;
   int replacements = 0;
   for (;;) {
     base::UniqueFd socket;
-    if (MaybeFailure failure = ConnectOrStart(directories, replaced, &socket)) {
-      return Report(*failure);
+    if (MaybeFailure failure =
+            ConnectOrStart(directories, replaced, &socket, started)) {
+      return {Report(*failure), std::nullopt};
     }
     RelayResult result = Relay(std::move(socket), keeper).Run(start);
     switch (result.end) {
       case RelayResult::End::kExit:
-        if (result.die_by.has_value()) {
-          DieBy(*result.die_by);
-        }
-        return result.exit_code;
+        return {result.exit_code, result.die_by};
       case RelayResult::End::kFailed:
-        return Report(result.failure);
+        return {Report(result.failure), std::nullopt};
       case RelayResult::End::kNotProcessed:
         if (++retries > kMaxRetries) {
-          return Report({kExitUnavailable,
-                         "the daemon ends before it answers; "
-                         "its log is `" +
-                             directories.Log() + "`"});
+          return {Report({kExitUnavailable,
+                          "the daemon ends before it answers; "
+                          "its log is `" +
+                              directories.Log() + "`"}),
+                  std::nullopt};
         }
         replaced.reset();
         break;
       case RelayResult::End::kReplace:
         if (++replacements > kMaxReplacements) {
-          return Report({kExitUnavailable,
-                         "vtaskd " + result.replaced.version +
-                             " is older than this vt and does not give way; "
-                             "end it with `vt daemon stop --now`"});
+          return {Report({kExitUnavailable,
+                          "vtaskd " + result.replaced.version +
+                              " is older than this vt and does not give way; "
+                              "end it with `vt daemon stop --now`"}),
+                  std::nullopt};
         }
         if (replacements == kMaxReplacements) {
           // Its successor, which we have started, is as old. It serves us all
@@ -84,6 +85,26 @@ int RunCommand(int argc, char** argv, const Directories& directories,
         break;
     }
   }
+}
+
+}  // namespace
+
+int RunCommand(int argc, char** argv, const Directories& directories,
+               const std::string& keeper) {
+  vtask::v1::RunStart start;
+  if (MaybeFailure failure = DescribeCaller(argc, argv, &start)) {
+    return Report(*failure);
+  }
+  pid_t started = 0;
+  const Ending ending =
+      Converse(directories, keeper, std::move(start), &started);
+  if (directories.one_shot && started > 0) {
+    WaitForEnd(started);
+  }
+  if (ending.die_by.has_value()) {
+    DieBy(*ending.die_by);
+  }
+  return ending.exit_code;
 }
 
 void Complain(const std::string& message) {

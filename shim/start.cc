@@ -146,12 +146,27 @@ MaybeFailure StartDaemon(const Directories& directories) {
   const std::string log = directories.Log();
   const off_t log_size = SizeOf(log);
   const std::string ready = std::to_string(writer.get());
-  if (!SpawnKeeper(
-          {programs.keeper, "--ready-fd", ready, "--log", log, "--",
-           programs.daemon, "--cache-dir", directories.cache, "--runtime-dir",
-           directories.runtime, "--state-dir", directories.state, "--socket",
-           directories.Socket(), "--ready-fd", ready},
-          writer.get())) {
+  std::vector<std::string> command = {programs.keeper,
+                                      "--ready-fd",
+                                      ready,
+                                      "--log",
+                                      log,
+                                      "--",
+                                      programs.daemon,
+                                      "--cache-dir",
+                                      directories.cache,
+                                      "--runtime-dir",
+                                      directories.runtime,
+                                      "--state-dir",
+                                      directories.state,
+                                      "--socket",
+                                      directories.Socket(),
+                                      "--ready-fd",
+                                      ready};
+  if (directories.one_shot) {
+    command.emplace_back("--one-shot");
+  }
+  if (!SpawnKeeper(std::move(command), writer.get())) {
     return Failure{
         kExitUnavailable,
         std::string("cannot start vtaskd: fork: ") + std::strerror(errno)};

@@ -166,6 +166,7 @@ bool SameCacheConfig(const WeakDescription& a, const WeakDescription& b) {
   return a.track() == b.track() && a.honor_opt_out() == b.honor_opt_out() &&
          a.share_root_only() == b.share_root_only() && a.root() == b.root() &&
          a.toolchain_executed() == b.toolchain_executed() &&
+         a.strict_tracking() == b.strict_tracking() &&
          std::equal(a.services().begin(), a.services().end(),
                     b.services().begin(), b.services().end());
 }

@@ -117,6 +117,10 @@ void WalkWeak(const WeakDescription& description, FingerprintSink* sink) {
     sink->Bytes("service", service);
   }
   sink->Number("toolchain_executed", description.toolchain_executed() ? 1 : 0);
+  // Only if it is set: results of older versions stay valid.
+  if (description.strict_tracking()) {
+    sink->Number("strict_tracking", 1);
+  }
 }
 
 base::Digest WeakFingerprint(const WeakDescription& description) {

@@ -15,8 +15,6 @@
 namespace vt::lifecycle {
 namespace {
 
-constexpr absl::Duration kIdleExit = absl::Hours(3);
-
 absl::StatusOr<absl::Duration> ParseIdleExit(absl::string_view name,
                                              absl::string_view text) {
   uint32_t seconds = 0;
@@ -45,6 +43,7 @@ absl::Status SetFlag(absl::string_view name, const std::string& value,
   }
   if (name == "--idle-exit") {
     VT_ASSIGN_OR_RETURN(flags->idle_exit, ParseIdleExit(name, value));
+    flags->idle_exit_origin = std::string(name);
     return absl::OkStatus();
   }
   int* fd = name == "--ready-fd"    ? &flags->ready_fd
@@ -90,12 +89,18 @@ absl::StatusOr<std::string> FromXdg(const base::EnvMap& env,
   return base::NormalizePath(base::JoinPath(directory, "vtask"));
 }
 
-absl::Status FillDirectories(const base::EnvMap& env, uid_t uid, Flags* flags) {
+using ConfiguredCacheDir = absl::FunctionRef<absl::StatusOr<std::string>()>;
+
+absl::Status FillDirectories(const base::EnvMap& env, uid_t uid,
+                             ConfiguredCacheDir configured, Flags* flags) {
   if (flags->cache_dir.empty()) {
     const std::string own = Lookup(env, "VT_CACHE_DIR");
     if (!own.empty() && own[0] == '/') {
       flags->cache_dir = base::NormalizePath(own);
     } else {
+      VT_ASSIGN_OR_RETURN(flags->cache_dir, configured());
+    }
+    if (flags->cache_dir.empty()) {
       VT_ASSIGN_OR_RETURN(flags->cache_dir,
                           FromXdg(env, "XDG_CACHE_HOME", ".cache"));
     }
@@ -122,16 +127,19 @@ absl::Status FillDirectories(const base::EnvMap& env, uid_t uid, Flags* flags) {
 }  // namespace
 
 absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args,
-                                 const base::EnvMap& env, uid_t uid) {
+                                 const base::EnvMap& env, uid_t uid,
+                                 ConfiguredCacheDir configured_cache_dir) {
   Flags flags;
-  flags.idle_exit = kIdleExit;
   if (const std::string text = Lookup(env, "VT_IDLE_EXIT"); !text.empty()) {
     VT_ASSIGN_OR_RETURN(flags.idle_exit, ParseIdleExit("VT_IDLE_EXIT", text));
+    flags.idle_exit_origin = "VT_IDLE_EXIT";
   }
   for (size_t i = 0; i < args.size(); ++i) {
     const std::string& arg = args[i];
     if (arg == "--foreground") {
       flags.foreground = true;
+    } else if (arg == "--one-shot") {
+      flags.one_shot = true;
     } else if (arg == "--version") {
       flags.show_version = true;
     } else if (arg == "--help" || arg == "-h") {
@@ -155,7 +163,7 @@ absl::StatusOr<Flags> ParseFlags(const std::vector<std::string>& args,
     return absl::InvalidArgumentError(
         "`vt` starts this program; by hand, use `vtaskd --foreground`");
   }
-  VT_RETURN_IF_ERROR(FillDirectories(env, uid, &flags));
+  VT_RETURN_IF_ERROR(FillDirectories(env, uid, configured_cache_dir, &flags));
   return flags;
 }
 
@@ -164,8 +172,9 @@ const char* HelpText() {
          "The daemon of vtask. `vt` starts it when it is needed.\n"
          "\n"
          "  --foreground        run without a keeper: by hand, or by systemd\n"
-         "  --cache-dir DIR     default $VT_CACHE_DIR, $XDG_CACHE_HOME/vtask\n"
-         "                      or ~/.cache/vtask\n"
+         "  --cache-dir DIR     default $VT_CACHE_DIR, `cacheDir` of the\n"
+         "                      user's settings, $XDG_CACHE_HOME/vtask or\n"
+         "                      ~/.cache/vtask\n"
          "  --runtime-dir DIR   default $XDG_RUNTIME_DIR/vtask or\n"
          "                      /tmp/vtask-UID\n"
          "  --state-dir DIR     default $XDG_STATE_HOME/vtask or\n"
@@ -173,7 +182,9 @@ const char* HelpText() {
          "  --socket PATH       default in the runtime directory\n"
          "  --idle-exit SECONDS exit after that long without work and "
          "clients;\n"
-         "                      0: never. Default $VT_IDLE_EXIT or 10800\n"
+         "                      0: never. Default $VT_IDLE_EXIT, `idleExit`\n"
+         "                      of the user's settings or 10800\n"
+         "  --one-shot          exit when the last client has gone\n"
          "  --ready-fd N        report `ok` or `error: ...` there\n"
          "  --keeper-fd N       socket of the keeper\n"
          "  --version, --help\n";

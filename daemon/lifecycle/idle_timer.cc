@@ -6,10 +6,11 @@
 
 namespace vt::lifecycle {
 
-IdleTimer::IdleTimer(loop::EventLoop* loop, absl::Duration patience,
+IdleTimer::IdleTimer(loop::EventLoop* loop,
+                     std::function<absl::Duration()> patience,
                      std::function<void()> on_idle)
     : loop_(loop),
-      patience_(patience),
+      patience_(std::move(patience)),
       on_idle_(std::move(on_idle)) {
   Arm();
 }
@@ -27,8 +28,9 @@ void IdleTimer::SetBusy(bool busy) {
 }
 
 void IdleTimer::Arm() {
-  if (patience_ < absl::InfiniteDuration()) {
-    timer_ = std::make_unique<loop::Timer>(loop_, patience_, on_idle_);
+  const absl::Duration patience = patience_();
+  if (patience < absl::InfiniteDuration()) {
+    timer_ = std::make_unique<loop::Timer>(loop_, patience, on_idle_);
   }
 }
 

@@ -17,9 +17,9 @@ namespace vt::lifecycle {
 // Loop-bound.
 class IdleTimer {
  public:
-  // Idle from now on. `on_idle` is called once, after `patience` in a row
-  // without work; an infinite one never passes.
-  IdleTimer(loop::EventLoop* loop, absl::Duration patience,
+  // Idle from now on. `on_idle` is called once, after a time in a row without
+  // work: what `patience` says when it begins. An infinite one never passes.
+  IdleTimer(loop::EventLoop* loop, std::function<absl::Duration()> patience,
             std::function<void()> on_idle);
   IdleTimer(const IdleTimer&) = delete;
   IdleTimer& operator=(const IdleTimer&) = delete;
@@ -33,7 +33,7 @@ class IdleTimer {
   void Arm();
 
   loop::EventLoop* const loop_;
-  const absl::Duration patience_;
+  const std::function<absl::Duration()> patience_;
   const std::function<void()> on_idle_;
   bool busy_ = false;
   std::unique_ptr<loop::Timer> timer_;

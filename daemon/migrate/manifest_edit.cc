@@ -8,8 +8,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/json.h"
 #include "daemon/base/status.h"
-#include "daemon/workspace/json.h"
 
 namespace vt::migrate {
 namespace {
@@ -53,8 +53,8 @@ class Walker {
 
  private:
   static std::string Decode(absl::string_view quoted) {
-    const auto json = workspace::ParseJson(
-        quoted, workspace::JsonDialect::kStrict, "package.json");
+    const auto json =
+        base::ParseJson(quoted, base::JsonDialect::kStrict, "package.json");
     return json.ok() ? json->text : "";
   }
   void SkipBlanks() {

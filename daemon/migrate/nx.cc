@@ -23,7 +23,7 @@
 namespace vt::migrate {
 namespace {
 
-using workspace::Json;
+using base::Json;
 
 // What the executors of Nx's own plugins run, as far as it is one command.
 const std::map<std::string, std::string>& Executors() {
@@ -51,7 +51,7 @@ using Target = std::map<std::string, const Json*>;
 
 void Merge(const Json* object, Target* target) {
   if (object != nullptr) {
-    for (const workspace::JsonMember& member : object->members) {
+    for (const base::JsonMember& member : object->members) {
       (*target)[member.key] = &member.value;
     }
   }
@@ -130,7 +130,7 @@ absl::StatusOr<std::optional<Converted>> Converter::Convert() {
 }
 
 void Converter::ReadGlobals() {
-  for (const workspace::JsonMember& member : nx_->members) {
+  for (const base::JsonMember& member : nx_->members) {
     const std::string& key = member.key;
     if (key == "tasksRunnerOptions") {
       const Json* options = member.value.Find("default");
@@ -178,7 +178,7 @@ std::set<std::string> Converter::TargetNames(const NxProject& project) const {
   const auto add = [&names](const std::optional<Json>& from) {
     const Json* targets = from.has_value() ? from->Find("targets") : nullptr;
     if (targets != nullptr) {
-      for (const workspace::JsonMember& member : targets->members) {
+      for (const base::JsonMember& member : targets->members) {
         names.insert(member.key);
       }
     }
@@ -386,7 +386,7 @@ void Converter::AddRunCommands(const NxProject& project, const Json* options,
     task->commands.push_back(command);
   }
   if (const Json* values = find("env"); values != nullptr) {
-    for (const workspace::JsonMember& member : values->members) {
+    for (const base::JsonMember& member : values->members) {
       env.emplace_back(member.key, member.value.text);
     }
   }

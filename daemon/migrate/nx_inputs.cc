@@ -12,7 +12,7 @@
 namespace vt::migrate {
 namespace {
 
-using workspace::Json;
+using base::Json;
 
 // "{projectRoot}/x" and "{workspaceRoot}/x"; without a placeholder the root of
 // the workspace is meant.

@@ -9,19 +9,19 @@
 #include <set>
 #include <string>
 
+#include "daemon/base/json.h"
 #include "daemon/migrate/new_config.h"
-#include "daemon/workspace/json.h"
 
 namespace vt::migrate {
 
 // `namedInputs`, by name: those of nx.json and over them the project's.
-using NamedInputs = std::map<std::string, const workspace::Json*>;
+using NamedInputs = std::map<std::string, const base::Json*>;
 
 // Adds what `inputs` excludes, and the variables it names, to `task`; and notes
 // on what has no equivalent. `inputs` may be null.
-void AddNxInputs(const workspace::Json* inputs, const NamedInputs& named,
+void AddNxInputs(const base::Json* inputs, const NamedInputs& named,
                  NewTask* task);
 
-void AddNxOutputs(const workspace::Json* outputs, NewTask* task);
+void AddNxOutputs(const base::Json* outputs, NewTask* task);
 
 }  // namespace vt::migrate

@@ -13,7 +13,7 @@
 namespace vt::migrate {
 namespace {
 
-using workspace::Json;
+using base::Json;
 
 absl::StatusOr<NxProject> ReadProject(const Project& project,
                                       const std::string& path) {

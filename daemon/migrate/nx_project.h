@@ -11,8 +11,8 @@
 
 #include "absl/status/statusor.h"
 
+#include "daemon/base/json.h"
 #include "daemon/migrate/project.h"
-#include "daemon/workspace/json.h"
 
 namespace vt::migrate {
 
@@ -22,8 +22,8 @@ struct NxProject {
   std::string name;
   std::string path;  // relative to the root
   int package = -1;
-  std::optional<workspace::Json> project_json;
-  std::optional<workspace::Json> manifest_nx;  // `nx` of package.json
+  std::optional<base::Json> project_json;
+  std::optional<base::Json> manifest_nx;  // `nx` of package.json
 };
 
 // Packages first. Walks the whole workspace, but for node_modules, dist and

@@ -14,7 +14,7 @@
 
 namespace vt::migrate {
 
-using workspace::Json;
+using base::Json;
 
 Project::Project(workspace::Sources sources) : sources_(std::move(sources)) {
   for (int i = 0; i < size(); ++i) {
@@ -61,7 +61,7 @@ absl::StatusOr<std::optional<Json>> Project::Read(
   }
   VT_RETURN_IF_ERROR(text.status());
   VT_ASSIGN_OR_RETURN(Json json,
-                      ParseJson(*text, workspace::JsonDialect::kRelaxed, path));
+                      ParseJson(*text, base::JsonDialect::kRelaxed, path));
   if (!json.is_object()) {
     return absl::InvalidArgumentError(
         absl::StrCat(path, ": expected an object, found ", Describe(json)));

@@ -14,8 +14,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
+#include "daemon/base/json.h"
 #include "daemon/migrate/new_config.h"
-#include "daemon/workspace/json.h"
 #include "daemon/workspace/sources.h"
 
 namespace vt::migrate {
@@ -45,8 +45,7 @@ class Project {
   // them.
   std::string FileOf(int package, absl::string_view name) const;
   // The JSON (with comments) of such a file; nullopt: there is none.
-  absl::StatusOr<std::optional<workspace::Json>> Read(
-      const std::string& file) const;
+  absl::StatusOr<std::optional<base::Json>> Read(const std::string& file) const;
 
   // How a task of `package` is named from a task of `from`.
   std::string Reference(int package, absl::string_view task, int from) const;
@@ -66,6 +65,6 @@ std::string WithEnv(
     const std::vector<std::pair<std::string, std::string>>& env);
 
 // The strings of an array, or one string; others are passed over. Null: none.
-std::vector<std::string> Strings(const workspace::Json* value);
+std::vector<std::string> Strings(const base::Json* value);
 
 }  // namespace vt::migrate

@@ -18,14 +18,14 @@
 namespace vt::migrate {
 namespace {
 
-using workspace::Json;
+using base::Json;
 
 // The settings of one task, key by key: those of a package's turbo.json replace
 // the root's.
 using Settings = std::map<std::string, const Json*>;
 
 void Merge(const Json& object, Settings* settings) {
-  for (const workspace::JsonMember& member : object.members) {
+  for (const base::JsonMember& member : object.members) {
     (*settings)[member.key] = &member.value;
   }
 }
@@ -103,7 +103,7 @@ absl::StatusOr<std::optional<Converted>> Converter::Convert() {
 
 void Converter::ReadGlobals(const Json& turbo) {
   std::vector<std::string>& notes = out_.notes;
-  for (const workspace::JsonMember& member : turbo.members) {
+  for (const base::JsonMember& member : turbo.members) {
     const std::string& key = member.key;
     if (key == "globalEnv") {
       global_env_ = Strings(&member.value);

@@ -16,7 +16,7 @@
 namespace vt::migrate {
 namespace {
 
-using workspace::Json;
+using base::Json;
 
 class Converter {
  public:
@@ -60,7 +60,7 @@ absl::StatusOr<std::optional<Converted>> Converter::Convert() {
     }
     out_.read.push_back(project_.FileOf(i, "package.json"));
     NewConfig config;
-    for (const workspace::JsonMember& member : wireit->members) {
+    for (const base::JsonMember& member : wireit->members) {
       if (member.value.is_object()) {
         config.tasks.push_back(ConvertScript(i, member.key, member.value));
       }
@@ -96,7 +96,7 @@ NewTask Converter::ConvertScript(int package, const std::string& name,
       command != nullptr && command->is_string()) {
     std::vector<std::pair<std::string, std::string>> fixed;
     if (const Json* env = settings.Find("env"); env != nullptr) {
-      for (const workspace::JsonMember& member : env->members) {
+      for (const base::JsonMember& member : env->members) {
         if (member.value.is_string()) {
           fixed.emplace_back(member.key, member.value.text);
         }
@@ -181,7 +181,7 @@ void Converter::AddEnv(const Json* env, NewTask* task) const {
   if (env == nullptr) {
     return;
   }
-  for (const workspace::JsonMember& member : env->members) {
+  for (const base::JsonMember& member : env->members) {
     if (!member.value.is_object()) {
       continue;  // a fixed value: part of the command
     }

@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The command line of `vt`: one table of commands and flags gives parsing, help
-// and (later) completion.
+// The command line of `vt`: which command it is. Each has its own header.
 
 #pragma once
 
-#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -13,34 +11,11 @@
 #include "absl/status/statusor.h"
 
 #include "daemon/plan/migrate_command.h"
+#include "daemon/plan/run_command.h"
 #include "daemon/plan/trace_command.h"
 
 namespace vt::plan {
 
-enum class LogMode { kInterleaved, kLabeled, kGrouped };
-
-// `vt run …`. Field by field the flags of spec/runner.md R-CLI-2.
-struct RunFlags {
-  bool recursive = false;
-  bool transitive = false;
-  bool workspace_root = false;
-  std::vector<std::string> filters;
-  bool fail_if_no_match = false;
-  bool ignore_depends_on = false;
-  int verbose = 0;
-  std::optional<bool> cache;      // --cache, --no-cache
-  bool force = false;             // run what is cached, and store it anew
-  std::optional<bool> fail_fast;  // --fail-fast, --continue
-  LogMode log = LogMode::kInterleaved;
-  bool log_given = false;
-  std::optional<std::string> concurrency_limit;
-  bool parallel = false;
-  bool dry_run = false;
-  bool json = false;
-  bool last_details = false;
-  std::optional<std::string> task;  // specifier as typed
-  std::vector<std::string> extra_args;
-};
 struct PrintText {
   std::string text;
   int exit_code = 0;
@@ -53,26 +28,5 @@ using Command =
 // INVALID_ARGUMENT: the usage error as it is printed after "error: ", with a
 // suggestion where one is near.
 absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argv);
-
-// The flags of a command of a task that is a `vt run` or `vp run` (`vtr`,
-// `vpr`) and can stand in the plan; nullopt for every other command: other
-// programs, and runs that only print something. INVALID_ARGUMENT: the usage
-// error, without what is said about usage.
-absl::StatusOr<std::optional<RunFlags>> ParseNestedRun(
-    const std::vector<std::string>& words);
-
-// Whether `words` start `vt` or `vp` in any way that works with tasks: never
-// cached as a process, for it needs the whole environment, and its actions have
-// results of their own.
-bool IsNestedRunner(const std::vector<std::string>& words);
-
-// A flag of `vt run`, for completion.
-struct FlagInfo {
-  char short_name = 0;  // 0: none
-  std::string name;     // without the dashes
-  std::string value;    // name of its value; "": takes none
-  std::string help;     // may have several lines
-};
-std::vector<FlagInfo> RunFlagInfos();
 
 }  // namespace vt::plan

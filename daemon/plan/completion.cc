@@ -66,7 +66,7 @@ const std::vector<CommandInfo>& Commands() {
        {{"--dry-run", "Print what would be written, and write nothing"},
         {"--force", "Overwrite files that are there"},
         {"--from", "Read only turbo, nx or wireit"}}},
-      {"help", "Show help", {{"run", ""}}}};
+      {"help", "Show help", {}}};
   return *commands;
 }
 
@@ -94,6 +94,7 @@ class Completer {
     }
   }
   void OfferCommands();
+  void Trace();
   // `first`: the first word behind `vt run`, or `vtr`.
   void Run(size_t first);
   void OfferFlags();
@@ -124,6 +125,9 @@ Completion Completer::Answer() {
     Run(2);
   } else {
     const std::string& command = words_[1];
+    if (command == "help" && words_.size() == 3) {
+      OfferCommands();
+    }
     for (const CommandInfo& known : Commands()) {
       if (command != known.name) {
         continue;
@@ -144,10 +148,46 @@ Completion Completer::Answer() {
     if (command == "daemon" && words_.size() == 4 && words_[2] == "stop") {
       Offer("--now", "Cancel what it runs");
     }
+    if (command == "trace") {
+      Trace();
+    }
     out_.wants_files =
-        command == "trace" || (command == "report" && words_.size() > 3);
+        out_.wants_files || (command == "report" && words_.size() > 3);
   }
   return std::move(out_);
+}
+
+// Flags, then a command with its arguments.
+void Completer::Trace() {
+  const std::vector<TraceFlagInfo> flags = TraceFlagInfos();
+  for (size_t i = 2; i + 1 < words_.size(); ++i) {
+    const std::string& word = words_[i];
+    if (word.size() < 2 || word[0] != '-' || word == "--") {
+      out_.wants_files = true;
+      return;
+    }
+    for (const TraceFlagInfo& flag : flags) {
+      if (!flag.takes_value || (word != flag.name && word != "-o")) {
+        continue;
+      }
+      if (++i + 1 < words_.size()) {
+        break;
+      }
+      out_.wants_files = word != "--tier";
+      for (const char* tier : {"1", "2", "3"}) {
+        if (word == "--tier") {
+          Offer(tier);
+        }
+      }
+      return;
+    }
+  }
+  out_.wants_files = !absl::StartsWith(word_, "-");
+  for (const TraceFlagInfo& flag : flags) {
+    if (absl::StartsWith(word_, "-")) {
+      Offer(flag.name, flag.help);
+    }
+  }
 }
 
 void Completer::OfferCommands() {

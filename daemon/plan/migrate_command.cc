@@ -9,7 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 
-#include "daemon/workspace/suggest.h"
+#include "daemon/base/suggest.h"
 
 namespace vt::plan {
 
@@ -38,14 +38,14 @@ absl::StatusOr<std::optional<MigrateFlags>> ParseMigrate(
       if (std::find(tools.begin(), tools.end(), flags.from) == tools.end()) {
         return absl::InvalidArgumentError(
             absl::StrCat("invalid value '", flags.from, "' for '--from <TOOL>'",
-                         workspace::DidYouMean(flags.from, tools),
+                         base::DidYouMean(flags.from, tools),
                          "\n  [possible values: turbo, nx, wireit]"));
       }
     } else {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "unexpected argument `", arg, "`",
-          workspace::DidYouMean(arg, {"--dry-run", "--force", "--from",
-                                      "--move-scripts", "--help"})));
+      return absl::InvalidArgumentError(
+          absl::StrCat("unexpected argument `", arg, "`",
+                       base::DidYouMean(arg, {"--dry-run", "--force", "--from",
+                                              "--move-scripts", "--help"})));
     }
   }
   return flags;

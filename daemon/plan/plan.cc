@@ -30,30 +30,12 @@
 namespace vt::plan {
 namespace {
 
-constexpr int kDefaultConcurrency = 4;  // R-PLAN-35
-
-// "8" or "50%" (of the processors); 0 means 1. nullopt: neither.
-std::optional<int> ParseLimit(absl::string_view text) {
-  const bool percent = absl::ConsumeSuffix(&text, "%");
-  int number = 0;
-  if (text.empty() ||
-      !absl::ascii_isdigit(static_cast<unsigned char>(text[0])) ||
-      !absl::SimpleAtoi(text, &number)) {
-    return std::nullopt;
-  }
-  if (percent) {
-    const int64_t processors =
-        std::max<int64_t>(1, std::thread::hardware_concurrency());
-    number = static_cast<int>(
-        std::min<int64_t>(processors * 100, processors * number / 100));
-  }
-  return std::max(1, number);
-}
-
-absl::StatusOr<int> Concurrency(const RunFlags& flags,
-                                const base::EnvMap& env) {
+// R-PLAN-35.
+absl::StatusOr<int> Concurrency(const RunFlags& flags, const base::EnvMap& env,
+                                const settings::Settings& settings) {
   if (flags.concurrency_limit.has_value()) {
-    const std::optional<int> limit = ParseLimit(*flags.concurrency_limit);
+    const std::optional<int> limit =
+        settings::ParseConcurrency(*flags.concurrency_limit);
     if (!limit.has_value()) {
       return absl::InvalidArgumentError(
           absl::StrCat("invalid value '", *flags.concurrency_limit,
@@ -70,14 +52,14 @@ absl::StatusOr<int> Concurrency(const RunFlags& flags,
     if (value == env.end() || value->second.empty()) {
       continue;  // empty is unset
     }
-    const std::optional<int> limit = ParseLimit(value->second);
+    const std::optional<int> limit = settings::ParseConcurrency(value->second);
     if (!limit.has_value()) {
       return absl::FailedPreconditionError(absl::StrCat(
           "Invalid value for ", name, ": \"", value->second, "\""));
     }
     return *limit;
   }
-  return kDefaultConcurrency;
+  return settings::ParseConcurrency(settings.concurrency).value_or(1);
 }
 
 absl::Status CheckConfiguration(const workspace::Workspace& workspace) {
@@ -135,7 +117,8 @@ class Planner {
                             const std::set<std::string>& default_names) {
     VT_ASSIGN_OR_RETURN(Selection selection, Select(workspace_, flags, caller));
     Plan plan;
-    VT_ASSIGN_OR_RETURN(plan.concurrency, Concurrency(flags, caller.env));
+    VT_ASSIGN_OR_RETURN(plan.concurrency,
+                        Concurrency(flags, caller.env, caller.settings));
     warnings_.insert(warnings_.end(), selection.warnings.begin(),
                      selection.warnings.end());
     plan.query = QueryOf(workspace_, selection, flags);
@@ -232,6 +215,7 @@ class Planner {
     PlannedTask task = Head(workspace_, node);
     StepFacts facts{workspace_,
                     caller.env,
+                    caller.settings,
                     default_names,
                     inherited.cache_scripts,
                     inherited.cache_tasks,
@@ -239,7 +223,7 @@ class Planner {
                     nullptr};
     facts.plan_nested = [&](const NestedRun& run)
         -> absl::StatusOr<std::shared_ptr<const Plan>> {
-      CallerFacts nested{run.cwd, run.env, caller.inside};
+      CallerFacts nested{run.cwd, run.env, caller.inside, caller.settings};
       nested.inside.push_back(
           {workspace_.root, task.package_path, task.name, task.label, query});
       base::EnvMap assigned;  // the rest has been asked for

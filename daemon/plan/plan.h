@@ -17,6 +17,7 @@
 
 #include "daemon/base/env_query.h"
 #include "daemon/plan/command_line.h"
+#include "daemon/settings/settings.h"
 #include "daemon/workspace/workspace.h"
 #include "vtask/storage/v1/storage.pb.h"
 
@@ -37,6 +38,8 @@ struct CallerFacts {
   base::EnvMap env;
   // The tasks that the run was started from inside of, outermost first.
   std::vector<TaskFrame> inside;
+  // What the user has set for the machine.
+  settings::Settings settings = {};
 };
 
 struct Plan;

@@ -14,8 +14,8 @@
 #include "absl/strings/str_split.h"
 
 #include "daemon/base/status.h"
+#include "daemon/base/suggest.h"
 #include "daemon/plan/filter.h"
-#include "daemon/workspace/suggest.h"
 
 namespace vt::plan {
 namespace {
@@ -49,7 +49,7 @@ absl::Status UnknownPackage(const workspace::Workspace& workspace,
   }
   return absl::NotFoundError(absl::StrCat("Package '", name,
                                           "' not found in the workspace",
-                                          workspace::DidYouMean(name, names)));
+                                          base::DidYouMean(name, names)));
 }
 
 // R-CLI-3 and X-16: at every `#`, the longest package name that exists first,

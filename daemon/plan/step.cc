@@ -361,8 +361,8 @@ class StepMaker {
     for (std::string& service : services) {
       out.add_services(std::move(service));
     }
-    // `toolchain` of the user's configuration is a later issue's; its default.
-    out.set_toolchain_executed(true);
+    out.set_toolchain_executed(facts_.settings.toolchain_executed);
+    out.set_strict_tracking(facts_.settings.strict_tracking);
   }
 
   // Parts are joined by NUL, which none of them can hold.

@@ -28,6 +28,7 @@ struct NestedRun {
 struct StepFacts {
   const workspace::Workspace& workspace;
   const base::EnvMap& env;  // of the caller
+  const settings::Settings& settings;
   // Of the caller's environment, with PATH.
   const std::set<std::string>& default_names;
   bool cache_scripts = false;  // after --cache and --no-cache

@@ -13,8 +13,8 @@
 #include "absl/strings/str_join.h"
 
 #include "daemon/base/fuzzy.h"
+#include "daemon/base/suggest.h"
 #include "daemon/plan/plan.h"
-#include "daemon/workspace/suggest.h"
 
 namespace vt::plan {
 
@@ -29,7 +29,7 @@ absl::Status UnknownTask(const workspace::Workspace& workspace,
   }
   return absl::NotFoundError(
       absl::StrCat("Task \"", typed, "\" not found",
-                   workspace::DidYouMean(selection.task, names)));
+                   base::DidYouMean(selection.task, names)));
 }
 
 std::vector<ListedTask> ListTasks(const workspace::Workspace& workspace,
@@ -87,7 +87,7 @@ std::optional<std::string> UnknownTaskText(
     }
   }
   if (matches.empty()) {  // not a part of any, but perhaps a slip
-    const std::string nearest = workspace::Nearest(*flags.task, labels);
+    const std::string nearest = base::Nearest(*flags.task, labels);
     for (const ListedTask& task : tasks) {
       if (task.label == nearest) {
         matches.push_back(

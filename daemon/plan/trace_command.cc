@@ -8,12 +8,24 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
-#include "daemon/workspace/suggest.h"
+#include "daemon/base/suggest.h"
 
 namespace vt::plan {
 namespace {
 
-constexpr const char* kFlags[] = {"--json", "--output", "--tier", "--help"};
+const TraceFlagInfo kFlags[] = {
+    {"--json", false, "Print the report as JSON"},
+    {"--output", true, "Write the report to a file"},
+    {"--tier", true, "Track as on a lesser machine: 1, 2 or 3"},
+    {"--help", false, "Show help"}};
+
+std::vector<std::string> Names() {
+  std::vector<std::string> names;
+  for (const TraceFlagInfo& flag : kFlags) {
+    names.emplace_back(flag.name);
+  }
+  return names;
+}
 
 absl::Status SetTier(absl::string_view value, TraceFlags* flags) {
   if (!absl::SimpleAtoi(value, &flags->tier) || flags->tier < 1 ||
@@ -71,7 +83,7 @@ absl::StatusOr<std::optional<TraceFlags>> ParseTrace(
     if (name != "--output" && name != "--tier") {
       return absl::InvalidArgumentError(absl::StrCat(
           "unexpected argument `", args[at], "`",
-          workspace::DidYouMean(name, TraceFlagNames()),
+          base::DidYouMean(name, Names()),
           "\n* options of `vt trace` stand before the command; a command whose "
           "name starts with `-` needs `--` before it"));
     }
@@ -94,7 +106,7 @@ absl::StatusOr<std::optional<TraceFlags>> ParseTrace(
   return flags;
 }
 
-std::vector<std::string> TraceFlagNames() {
+std::vector<TraceFlagInfo> TraceFlagInfos() {
   return {std::begin(kFlags), std::end(kFlags)};
 }
 

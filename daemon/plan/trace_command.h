@@ -26,8 +26,13 @@ struct TraceFlags {
 absl::StatusOr<std::optional<TraceFlags>> ParseTrace(
     const std::vector<std::string>& args);
 
-// The flags with their dashes, for completion.
-std::vector<std::string> TraceFlagNames();
+// A flag, for completion.
+struct TraceFlagInfo {
+  const char* name;  // with its dashes
+  bool takes_value;
+  const char* help;
+};
+std::vector<TraceFlagInfo> TraceFlagInfos();
 
 std::string TraceHelp();
 

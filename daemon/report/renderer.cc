@@ -57,6 +57,9 @@ void Renderer::Handle(const RunEvent& event) {
       Say(event.notice());
       break;
     case RunEvent::kRunFinished: {
+      if (!options_.summary && options_.verbose == 0) {
+        break;
+      }
       std::string text = summary_.Render(options_.program, options_.verbose,
                                          options_.colour_stdout);
       if (!text.empty()) {

@@ -27,6 +27,9 @@ struct RenderOptions {
   bool colour_stderr = false;
   std::string program = "vt";  // as called: "vt run:" in the summary
   int verbose = 0;
+  // The compact summary at the end; a detailed one is asked for and always
+  // shown.
+  bool summary = true;
   // For the log of GitHub Actions: grouped output can be folded, failures
   // become annotations (daemon/report/github.h).
   bool github = false;

@@ -34,6 +34,8 @@ struct CallerContext {
   // Uncached commands that run here have the caller's input, not /dev/null
   // (R-EXE-1).
   bool forwards_stdin = true;
+  // VT_VERIFY=stat: look at every file, whatever is known of it.
+  bool verify_by_stat = false;
   // -vv: tell what did not change, and the outputs.
   bool wants_details = false;
   // The action that the whole run was started from inside of; id 0: none.

@@ -47,14 +47,17 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
 
   void Scan() {
     struct Scanned {
+      settings::Settings settings;
       workspace::Sources sources;
       SharedWorkspace workspace;       // nothing is to be evaluated
       std::optional<plan::Step> step;  // something is
       std::vector<std::string> scripts;
     };
     engine_->workers->Run(
-        [input = input_, cwd = cwd_]() mutable -> absl::StatusOr<Scanned> {
+        [input = input_, cwd = cwd_, file = engine_->options.settings]() mutable
+        -> absl::StatusOr<Scanned> {
           Scanned scanned;
+          VT_ASSIGN_OR_RETURN(scanned.settings, file->Refresh());
           VT_ASSIGN_OR_RETURN(scanned.sources, workspace::Scan(cwd));
           scanned.scripts = scanned.sources.Scripts();
           if (scanned.scripts.empty()) {
@@ -63,12 +66,16 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
                 workspace::Assemble(std::move(scanned.sources), {}));
             return scanned;
           }
+          input.settings = scanned.settings;
           input.root = scanned.sources.root;
           input.scripts = scanned.scripts;
           VT_ASSIGN_OR_RETURN(scanned.step, MakeConfigStep(input));
           return scanned;
         },
         [this](absl::StatusOr<Scanned> scanned) {
+          if (scanned.ok()) {
+            settings_ = scanned->settings;
+          }
           if (cancelled_ || !scanned.ok() || !scanned->step.has_value()) {
             Finish(scanned.ok() ? absl::StatusOr<SharedWorkspace>(
                                       std::move(scanned->workspace))
@@ -165,7 +172,8 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
     } else if (!workspace.ok()) {
       hooks.on_done(workspace.status());
     } else {
-      hooks.on_done(LoadedWorkspace{*std::move(workspace), not_stored_});
+      hooks.on_done(
+          LoadedWorkspace{*std::move(workspace), settings_, not_stored_});
     }
   }
 
@@ -174,6 +182,7 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
   CallerContext context_;
   const Hooks hooks_;
   ConfigStepInput input_;
+  settings::Settings settings_;
   workspace::Sources sources_;
   plan::Step step_;
   std::unique_ptr<Action> action_;

@@ -22,6 +22,7 @@ namespace vt::run {
 
 struct LoadedWorkspace {
   std::shared_ptr<const workspace::Workspace> workspace;
+  settings::Settings settings;
   // Why the evaluation will be done again next time, for -vv; "" if it was
   // stored, or nothing had to be evaluated.
   std::string not_stored;
@@ -34,7 +35,8 @@ class ConfigLoad {
     // What the configurations print, when they are really evaluated.
     std::function<void(absl::string_view)> on_output;
     // Once, never from inside Start; may destroy the ConfigLoad. CANCELLED
-    // after Cancel; other errors as workspace::Scan and Assemble.
+    // after Cancel; other errors as SettingsFile::Refresh, workspace::Scan and
+    // Assemble.
     std::function<void(absl::StatusOr<LoadedWorkspace>)> on_done;
   };
 

@@ -14,16 +14,16 @@
 #include "absl/strings/str_split.h"
 
 #include "daemon/base/file.h"
+#include "daemon/base/json.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/fingerprint/sink.h"
 #include "daemon/plan/step_env.h"
-#include "daemon/workspace/json.h"
 
 namespace vt::run {
 namespace {
 
-using workspace::Json;
+using base::Json;
 
 // What says from which window, or how deep in shells, somebody called. No
 // configuration may depend on it, and each value would be one evaluation more.
@@ -93,7 +93,7 @@ void ForgetPositions(Json* json) {
   for (Json& item : json->items) {
     ForgetPositions(&item);
   }
-  for (workspace::JsonMember& member : json->members) {
+  for (base::JsonMember& member : json->members) {
     member.line = member.column = 0;
     ForgetPositions(&member.value);
   }
@@ -156,7 +156,8 @@ absl::StatusOr<plan::Step> MakeConfigStep(const ConfigStepInput& input) {
   description.set_platform("linux-x86_64");
   description.set_track(true);
   description.set_honor_opt_out(true);
-  description.set_toolchain_executed(true);
+  description.set_toolchain_executed(input.settings.toolchain_executed);
+  description.set_strict_tracking(input.settings.strict_tracking);
 
   env["VP_RUN"] = "1";
   step.env = plan::EnvEntries(env);
@@ -178,7 +179,7 @@ absl::StatusOr<workspace::EvaluatedConfigs> ReadLoaderAnswer(
   for (const absl::string_view line :
        absl::StrSplit(answer, '\n', absl::SkipEmpty())) {
     absl::StatusOr<Json> json =
-        workspace::ParseJson(line, workspace::JsonDialect::kStrict, current);
+        base::ParseJson(line, base::JsonDialect::kStrict, current);
     if (!json.ok()) {
       break;  // cut off: the process has been ended
     }

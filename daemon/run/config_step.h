@@ -24,6 +24,7 @@ struct ConfigStepInput {
   std::vector<std::string> scripts;  // absolute
   base::EnvMap env;                  // of the caller
   std::string loader;                // absolute path of config_loader.mjs
+  settings::Settings settings;
 };
 
 // Its result comes as the stream "stdout", in the loader's lines; what the

@@ -34,6 +34,8 @@ struct RunningAction {
   // Whose Nest hears of runs inside it: its own, or, if its processes belong to
   // the action around it, that one's. 0: nobody's.
   ActionId collector = 0;
+  // Inodes of the pipes that its output comes through; none if the shim has it.
+  std::vector<ino_t> output_pipes;
   // In-flight keys that it, and the actions it runs inside of, hold; to label.
   std::map<std::string, std::string> held_keys;
 };

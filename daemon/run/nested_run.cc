@@ -2,9 +2,12 @@
 
 #include "daemon/run/nested_run.h"
 
+#include <sys/stat.h>
+
 #include <iterator>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 
@@ -32,6 +35,14 @@ NestedRun::~NestedRun() {
       nest->Spoil(words_, "it ran no tasks");
     }
   }
+}
+
+bool NestedRun::SharesOutput(pid_t process) const {
+  struct stat facts = {};
+  return ::stat(absl::StrCat("/proc/", process, "/fd/1").c_str(), &facts) ==
+             0 &&
+         S_ISFIFO(facts.st_mode) &&
+         absl::c_linear_search(enclosing_.output_pipes, facts.st_ino);
 }
 
 void NestedRun::Planned(const std::string& root, PlanInputs inputs) {

@@ -32,6 +32,11 @@ class NestedRun {
   // What runs around it; a copy, which holds what is true now.
   const RunningAction& enclosing() const { return enclosing_; }
 
+  // Whether standard output of `process` is what the daemon hears the action
+  // around it by: not a terminal, a file, or a pipe of the task's own. Looks at
+  // /proc.
+  bool SharesOutput(pid_t process) const;
+
   // It was planned; from here on its actions tell for themselves.
   void Planned(const std::string& root, PlanInputs inputs);
 

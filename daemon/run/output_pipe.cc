@@ -3,6 +3,7 @@
 #include "daemon/run/output_pipe.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -41,6 +42,11 @@ absl::StatusOr<std::unique_ptr<OutputPipe>> OutputPipe::Open(
 OutputPipe::OutputPipe(loop::EventLoop* loop, OnData on_data)
     : loop_(loop),
       on_data_(std::move(on_data)) {}
+
+ino_t OutputPipe::inode() const {
+  struct stat facts = {};
+  return ::fstat(reader_.get(), &facts) == 0 ? facts.st_ino : 0;
+}
 
 void OutputPipe::SetPaused(bool paused) {
   if (!reader_.is_valid()) {

@@ -29,6 +29,8 @@ class OutputPipe {
   // The end for the child; closed by CloseWriter after the spawn.
   int writer() const { return writer_.get(); }
   void CloseWriter() { writer_.Reset(); }
+  // What tells it from every other pipe.
+  ino_t inode() const;
 
   void SetPaused(bool paused);
 

@@ -237,6 +237,7 @@ absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
 }
 
 absl::StatusOr<PlanResponse> AnswerPlan(const WorkspacePtr& workspace,
+                                        const settings::Settings& settings,
                                         const vtask::v1::PlanRequest& request,
                                         cache::ActionCache* cache) {
   std::vector<std::string> argv = Strings(request.argv());
@@ -250,7 +251,8 @@ absl::StatusOr<PlanResponse> AnswerPlan(const WorkspacePtr& workspace,
   if (flags == nullptr || !flags->task.has_value()) {
     return absl::InvalidArgumentError("argv does not name a task to run");
   }
-  const plan::CallerFacts caller = FactsOf(request.caller());
+  plan::CallerFacts caller = FactsOf(request.caller());
+  caller.settings = settings;
   VT_ASSIGN_OR_RETURN(const plan::Plan plan,
                       plan::MakePlan(*workspace, *flags, caller));
   return Describe(workspace->root, plan, cache);

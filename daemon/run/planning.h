@@ -54,8 +54,8 @@ absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
 
 // `argv` as of `vt run`: ["run",] flags, task, arguments.
 absl::StatusOr<vtask::v1::PlanResponse> AnswerPlan(
-    const WorkspacePtr& workspace, const vtask::v1::PlanRequest& request,
-    cache::ActionCache* cache);
+    const WorkspacePtr& workspace, const settings::Settings& settings,
+    const vtask::v1::PlanRequest& request, cache::ActionCache* cache);
 
 absl::StatusOr<vtask::v1::ListTasksResponse> AnswerListTasks(
     const WorkspacePtr& workspace, const vtask::v1::ListTasksRequest& request);

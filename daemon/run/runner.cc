@@ -82,8 +82,8 @@ class RunnerImpl final : public Runner {
     WithWorkspace(
         caller,
         [request = std::move(request),
-         cache = engine_.cache](const WorkspacePtr& workspace) {
-          return AnswerPlan(workspace, request, cache);
+         cache = engine_.cache](const LoadedWorkspace& loaded) {
+          return AnswerPlan(loaded.workspace, loaded.settings, request, cache);
         },
         std::move(done));
   }
@@ -94,16 +94,15 @@ class RunnerImpl final : public Runner {
     const vtask::v1::Caller caller = request.caller();
     WithWorkspace(
         caller,
-        [request = std::move(request)](const WorkspacePtr& workspace) {
-          return AnswerListTasks(workspace, request);
+        [request = std::move(request)](const LoadedWorkspace& loaded) {
+          return AnswerListTasks(loaded.workspace, request);
         },
         std::move(done));
   }
 
-  void Complete(
-      vtask::v1::CompleteRequest request,
-      std::function<void(absl::StatusOr<vtask::v1::CompleteResponse>)> done)
-      override {
+  void Complete(vtask::v1::CompleteRequest request,
+                std::function<void(absl::StatusOr<vtask::v1::CompleteResponse>)>
+                    done) override {
     // Flags and commands need no look at the disk.
     bool asked_workspace = false;
     vtask::v1::CompleteResponse known =
@@ -115,9 +114,9 @@ class RunnerImpl final : public Runner {
     const vtask::v1::Caller caller = request.caller();
     WithWorkspace(
         caller,
-        [request = std::move(request)](const WorkspacePtr& workspace)
+        [request = std::move(request)](const LoadedWorkspace& loaded)
             -> absl::StatusOr<vtask::v1::CompleteResponse> {
-          return AnswerComplete(workspace, request, nullptr);
+          return AnswerComplete(loaded.workspace, request, nullptr);
         },
         // A workspace that cannot be read is none.
         [known = std::move(known), done = std::move(done)](
@@ -149,6 +148,10 @@ class RunnerImpl final : public Runner {
       problems.push_back(engine_.cache_error);
     } else if (std::string health = engine_.cache->health(); !health.empty()) {
       problems.push_back(std::move(health));
+    }
+    if (const absl::Status fault = engine_.options.settings->problem();
+        !fault.ok()) {
+      problems.emplace_back(fault.message());
     }
     if (engine_.options.tier.level > 3) {
       problems.push_back(engine_.options.tier.reason);
@@ -185,22 +188,20 @@ class RunnerImpl final : public Runner {
                      Done done) {
     const uint64_t id = next_load_++;
     ConfigLoad::Hooks hooks;
-    hooks.on_done = [this, id, answer = std::move(answer),
-                     done = std::move(done)](
-                        absl::StatusOr<LoadedWorkspace> loaded) {
-      loads_.erase(id);
-      if (!loaded.ok()) {
-        done(loaded.status());
-        return;
-      }
-      engine_.workers->Run(
-          [answer, workspace = std::move(loaded->workspace)] {
-            return answer(workspace);
-          },
-          done);
-    };
-    loads_[id] = ConfigLoad::Start(&engine_, FactsOf(caller),
-                                   ContextOf(caller), std::move(hooks));
+    hooks.on_done =
+        [this, id, answer = std::move(answer),
+         done = std::move(done)](absl::StatusOr<LoadedWorkspace> loaded) {
+          loads_.erase(id);
+          if (!loaded.ok()) {
+            done(loaded.status());
+            return;
+          }
+          engine_.workers->Run(
+              [answer, loaded = *std::move(loaded)] { return answer(loaded); },
+              done);
+        };
+    loads_[id] = ConfigLoad::Start(&engine_, FactsOf(caller), ContextOf(caller),
+                                   std::move(hooks));
   }
 
   Session* Find(RunId id) {

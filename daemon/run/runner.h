@@ -16,6 +16,7 @@
 #include "daemon/cache/action_cache.h"
 #include "daemon/loop/event_loop.h"
 #include "daemon/loop/worker_pool.h"
+#include "daemon/settings/settings_file.h"
 #include "daemon/track/tracker.h"
 #include "vtask/v1/daemon.pb.h"
 
@@ -45,6 +46,7 @@ struct RunnerOptions {
   std::string schema_directory;   // absolute; where docs/schema is installed
   std::string config_loader;      // absolute path of config_loader.mjs
   track::Tier tier;
+  settings::SettingsFile* settings = nullptr;  // outlives the runner
   // How LD_PRELOAD names the library that makes tracking cheap; may be "".
   std::string preload;
   // See track::TrackerOptions::entrust_listener. May be null.

@@ -4,11 +4,12 @@
 
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 
 #include "daemon/base/fuzzy.h"
-#include "daemon/workspace/suggest.h"
+#include "daemon/base/suggest.h"
 
 namespace vt::run {
 namespace {
@@ -58,7 +59,7 @@ std::string QueryFor(const std::string& typed,
     }
     labels.push_back(task.label);
   }
-  return workspace::Nearest(typed, labels);
+  return base::Nearest(typed, labels);
 }
 
 }  // namespace
@@ -110,6 +111,13 @@ void Selection::Handle(const std::vector<terminal::Key>& keys) {
   }
   if (!keys.empty()) {
     Draw();
+  }
+  // After a key that may be the last, the caller waits for a word.
+  if (absl::c_any_of(keys, [](const terminal::Key& key) {
+        return key.kind == terminal::Key::Kind::kEnter ||
+               key.kind == terminal::Key::Kind::kEndOfInput;
+      })) {
+    SetKeyboard(true);
   }
 }
 

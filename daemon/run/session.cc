@@ -189,12 +189,23 @@ void SessionImpl::StartRun(plan::RunFlags flags) {
       : flags_.log == plan::LogMode::kGrouped ? report::LogMode::kGrouped
                                               : report::LogMode::kInterleaved;
   context_.wants_details = flags_.verbose >= 2;
-  nested_ = NestedRun::Enter(
-      engine_, static_cast<pid_t>(start_.pid()), EnvOf("VT_ACTION"),
-      absl::StrJoin(Strings(start_.argv()), " "));
+  const std::string verify = EnvOf("VT_VERIFY");
+  if (!verify.empty() && verify != "stat") {
+    FailPlanning(absl::InvalidArgumentError(absl::StrCat(
+        "VT_VERIFY: found `", verify, "`, expected `stat` or nothing")));
+    return;
+  }
+  context_.verify_by_stat = !verify.empty();
+  nested_ = NestedRun::Enter(engine_, static_cast<pid_t>(start_.pid()),
+                             EnvOf("VT_ACTION"),
+                             absl::StrJoin(Strings(start_.argv()), " "));
   if (nested_ != nullptr) {
     context_.enclosing = nested_->enclosing();
     facts_.inside = context_.enclosing.chain;
+    // it would stand in the midst of the outer run's output.
+    render_options_.summary =
+        EnvOf("VP_RUN").empty() ||
+        !nested_->SharesOutput(static_cast<pid_t>(start_.pid()));
   }
   busy_ = true;
   ConfigLoad::Hooks hooks;
@@ -219,6 +230,7 @@ void SessionImpl::OnLoaded(absl::StatusOr<LoadedWorkspace> loaded) {
                        loaded->not_stored, "\n"));
   }
   workspace_ = std::move(loaded->workspace);
+  facts_.settings = std::move(loaded->settings);
   if (!flags_.task.has_value() && !flags_.json && !flags_.last_details &&
       interrupts_ == 0 && CanSelect(start_, EnvOf("TERM"))) {
     StartSelection("", "");
@@ -539,9 +551,8 @@ std::unique_ptr<Session> Session::Create(RunId id, Engine* engine,
                             std::get<plan::TraceFlags>(*std::move(command)),
                             sink, std::move(hooks));
   }
-  return std::make_unique<SessionImpl>(id, engine, std::move(start),
-                                       std::move(command), sink,
-                                       std::move(hooks));
+  return std::make_unique<SessionImpl>(
+      id, engine, std::move(start), std::move(command), sink, std::move(hooks));
 }
 
 }  // namespace vt::run

@@ -119,8 +119,7 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
     VT_RETURN_IF_ERROR(OpenEndpoint(step, &options));
   }
   if (attachments.tracking.level < 4) {
-    VT_RETURN_IF_ERROR(
-        StartTracker(context.root, step, attachments, &options));
+    VT_RETURN_IF_ERROR(StartTracker(context.root, step, attachments, &options));
   }
   end_.started = absl::Now();
   end_.started_file_clock_ns = fingerprint::FileClockNow();
@@ -135,6 +134,7 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
     stdin_->CloseReader();
   }
   running.pid = child->pid;
+  running.output_pipes = {stdout_->inode(), stderr_->inode()};
   engine_->running[id_] = std::move(running);
   process_ =
       exec::Process::Watch(engine_->loop, *std::move(child),
@@ -207,6 +207,7 @@ absl::Status TaskProcessImpl::StartTracker(const std::string& root,
   if (tracking.tier.can_sign) {
     tracking.preload = engine_->options.preload;
   }
+  tracking.strict = description.strict_tracking();
   tracking.file_clock_ns = fingerprint::FileClockNow();
   tracking.allowed_services.assign(description.services().begin(),
                                    description.services().end());
@@ -280,7 +281,8 @@ absl::StatusOr<std::unique_ptr<TaskProcess>> TaskProcess::Start(
     Engine* engine, const CallerContext& context, const plan::Step& step,
     const Attachments& attachments, RunningAction running, Hooks hooks) {
   auto self = std::make_unique<TaskProcessImpl>(engine, std::move(hooks));
-  VT_RETURN_IF_ERROR(self->Spawn(context, step, attachments, std::move(running)));
+  VT_RETURN_IF_ERROR(
+      self->Spawn(context, step, attachments, std::move(running)));
   return std::unique_ptr<TaskProcess>(std::move(self));
 }
 

@@ -160,8 +160,12 @@ void TraceSession::Start() {
     return;
   }
   engine_->workers->Run(
-      [flags = flags_, caller = start_.caller()] {
-        return Prepare(flags, caller);
+      [flags = flags_, caller = start_.caller(),
+       file = engine_->options.settings]() -> absl::StatusOr<Prepared> {
+        VT_ASSIGN_OR_RETURN(const settings::Settings settings, file->Refresh());
+        VT_ASSIGN_OR_RETURN(Prepared prepared, Prepare(flags, caller));
+        prepared.step.description.set_strict_tracking(settings.strict_tracking);
+        return prepared;
       },
       [this](absl::StatusOr<Prepared> prepared) {
         OnPrepared(std::move(prepared));

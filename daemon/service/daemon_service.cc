@@ -141,6 +141,14 @@ vtask::v1::StatusResponse MakeStatus(const Core& core) {
   status.set_socket(core.options.socket_path);
   status.set_cache_directory(core.options.cache_directory);
   status.set_tracking_tier(core.options.tracking_tier);
+  status.set_settings_file(core.options.settings->path());
+  for (settings::Line& line :
+       settings::Describe(core.options.settings->Last())) {
+    vtask::v1::StatusResponse::Setting* setting = status.add_settings();
+    setting->set_key(std::move(line.key));
+    setting->set_value(std::move(line.value));
+    setting->set_origin(std::move(line.origin));
+  }
   for (vtask::v1::RunInfo& run : core.runner->Running()) {
     *status.add_runs() = std::move(run);
   }
@@ -159,6 +167,9 @@ grpc::ServerUnaryReactor* DaemonService::Status(
     grpc::CallbackServerContext*, const vtask::v1::StatusRequest*,
     vtask::v1::StatusResponse* response) {
   auto call = UnaryCall<vtask::v1::StatusResponse>::Begin(response);
+  // What applies from the next run on; a fault of it is in the health. On this
+  // thread of gRPC's, which may wait for a disk.
+  static_cast<void>(core_->options.settings->Refresh());
   core_->loop->Post([core = core_, call] { call->Answer(MakeStatus(*core)); });
   return call.get();
 }

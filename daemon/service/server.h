@@ -15,6 +15,7 @@
 #include "daemon/base/unique_fd.h"
 #include "daemon/loop/event_loop.h"
 #include "daemon/run/runner.h"
+#include "daemon/settings/settings_file.h"
 
 namespace vt::service {
 
@@ -23,7 +24,8 @@ struct ServerOptions {
   uint64_t build = 0;
   std::string socket_path;
   std::string cache_directory;
-  std::string tracking_tier;  // for StatusResponse
+  std::string tracking_tier;                   // for StatusResponse
+  settings::SettingsFile* settings = nullptr;  // outlives the server
   // Called on the loop when a newer client or Shutdown asks the daemon to go:
   // stop taking work at once, finish or (`now`) cancel what runs, then exit.
   std::function<void(bool now)> on_shutdown_requested;

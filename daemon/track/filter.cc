@@ -46,7 +46,9 @@ constexpr uint32_t kSocketTypes = 0xf;
 
 class Program {
  public:
-  explicit Program(std::optional<uint64_t> signature) : signature_(signature) {}
+  explicit Program(const FilterOptions& options)
+      : signature_(options.signature),
+        strict_(options.strict) {}
 
   void Emit(uint16_t code, uint32_t k, uint8_t jump_true = 0,
             uint8_t jump_false = 0) {
@@ -76,6 +78,7 @@ class Program {
   void AllowFstat(size_t flags_index, uint32_t ignored_flags);
 
   const std::optional<uint64_t> signature_;
+  const bool strict_;
   std::vector<sock_filter> code_;
 };
 
@@ -96,8 +99,14 @@ void Program::AllowIfSigned(size_t path_argument) {
 }
 
 // Allows flags == AT_EMPTY_PATH with a descriptor >= 0, which excludes
-// AT_FDCWD. Falls through otherwise.
+// AT_FDCWD. Falls through otherwise. Strict: only with a null name.
 void Program::AllowFstat(size_t flags_index, uint32_t ignored_flags) {
+  if (strict_) {
+    LoadArgumentLow(1);
+    Emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 8);
+    LoadArgumentHigh(1);
+    Emit(BPF_JMP | BPF_JEQ | BPF_K, 0, 0, 6);
+  }
   LoadArgumentLow(flags_index);
   Emit(BPF_ALU | BPF_AND | BPF_K, ~ignored_flags);
   Emit(BPF_JMP | BPF_JEQ | BPF_K, AT_EMPTY_PATH, 0, 3);
@@ -209,9 +218,9 @@ const std::vector<int>& ForeignNumbers() {
   return *numbers;
 }
 
-std::vector<sock_filter> BuildFilter(std::optional<uint64_t> signature) {
+std::vector<sock_filter> BuildFilter(const FilterOptions& options) {
   static_assert(kX32Bit > 4096, "x32 numbers lie above the newest call");
-  Program program(signature);
+  Program program(options);
   program.Load(offsetof(seccomp_data, arch));
   const size_t foreign_size = 2 + 2 * ForeignNumbers().size();
   program.Emit(BPF_JMP | BPF_JEQ | BPF_K, kNativeArch,

@@ -24,8 +24,18 @@ extern const uint32_t kNativeArch;
 // Numbers of the compat ABI at which a foreign program is noticed.
 const std::vector<int>& ForeignNumbers();
 
-// At most 4096 instructions (about 400). `signature`: a call that carries
-// `signature ^ path pointer` in its sixth argument passes; none: no such test.
-std::vector<sock_filter> BuildFilter(std::optional<uint64_t> signature);
+// How the filter of one action is.
+struct FilterOptions {
+  // A call that carries `signature ^ path pointer` in its sixth argument
+  // passes; none: no such test.
+  std::optional<uint64_t> signature = std::nullopt;
+  // `strictTracking`: fstat in the form newfstatat(fd, "", …, AT_EMPTY_PATH) is
+  // notified, too, because the name might not be empty. With a null pointer for
+  // the name it passes.
+  bool strict = false;
+};
+
+// At most 4096 instructions (about 400).
+std::vector<sock_filter> BuildFilter(const FilterOptions& options);
 
 }  // namespace vt::track

@@ -138,7 +138,7 @@ void Try(Trial* trial) {
   }
   base::UniqueFd reader(ends[0]);
   base::UniqueFd writer(ends[1]);
-  std::vector<sock_filter> filter = BuildFilter(kSignature);
+  std::vector<sock_filter> filter = BuildFilter({.signature = kSignature});
   const sock_fprog program = {static_cast<unsigned short>(filter.size()),
                               filter.data()};
   exec::SpawnOptions options;

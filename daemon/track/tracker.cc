@@ -259,10 +259,10 @@ absl::Status StartThread(std::shared_ptr<Session> session) {
 class ListeningTracker final : public Tracker {
  public:
   ListeningTracker(std::shared_ptr<Session> session, base::UniqueFd pipe,
-                   const Tier& tier, std::optional<uint64_t> signature)
+                   const Tier& tier, const FilterOptions& filter)
       : session_(std::move(session)),
         pipe_(std::move(pipe)),
-        instructions_(BuildFilter(signature)),
+        instructions_(BuildFilter(filter)),
         program_{static_cast<unsigned short>(instructions_.size()),
                  instructions_.data()},
         flags_(SECCOMP_FILTER_FLAG_NEW_LISTENER) {
@@ -309,14 +309,15 @@ absl::StatusOr<std::unique_ptr<Tracker>> Tracker::Start(
         absl::StrCat("tracking is not available: ", options.tier.reason));
   }
   const Tier tier = options.tier;
-  std::optional<uint64_t> signature;
+  FilterOptions filter;
+  filter.strict = options.strict;
   if (!options.preload.empty() && tier.can_sign) {
     if (options.signature == 0 &&
         ::getrandom(&options.signature, sizeof options.signature, 0) !=
             static_cast<ssize_t>(sizeof options.signature)) {
       options.preload.clear();
     } else {
-      signature = options.signature;
+      filter.signature = options.signature;
     }
   }
   int ends[2];
@@ -335,7 +336,7 @@ absl::StatusOr<std::unique_ptr<Tracker>> Tracker::Start(
                                            std::move(reader), std::move(ended));
   VT_RETURN_IF_ERROR(StartThread(session));
   return std::make_unique<ListeningTracker>(std::move(session),
-                                            std::move(writer), tier, signature);
+                                            std::move(writer), tier, filter);
 }
 
 }  // namespace vt::track

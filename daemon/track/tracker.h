@@ -59,6 +59,8 @@ struct TrackerOptions {
   uint32_t arena_chunks = 0;
   // What a signed call of this action is known by; 0: Start draws one.
   uint64_t signature = 0;
+  // See FilterOptions.
+  bool strict = false;
   // The clock that stamps files, just before the action starts
   // (fingerprint::FileClockNow), in ns. 0: not known.
   int64_t file_clock_ns = 0;

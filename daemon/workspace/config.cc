@@ -15,39 +15,20 @@
 #include "absl/strings/str_split.h"
 
 #include "daemon/base/glob.h"
+#include "daemon/base/json_reader.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
-#include "daemon/workspace/suggest.h"
 
 namespace vt::workspace {
 namespace {
 
-using Names = std::vector<std::string>;
-
-// "a, b or c", each in backquotes.
-std::string List(const Names& names) {
-  return absl::StrJoin(names, ", ", [](std::string* out, const std::string& n) {
-    absl::StrAppend(out, "`", n, "`");
-  });
-}
-
-// `path` + a key, as JavaScript would write it.
-std::string Below(absl::string_view path, absl::string_view key) {
-  bool plain = !key.empty() &&
-               !absl::ascii_isdigit(static_cast<unsigned char>(key.front()));
-  for (const char c : key) {
-    plain = plain && (absl::ascii_isalnum(static_cast<unsigned char>(c)) ||
-                      c == '_' || c == '$');
-  }
-  if (!plain) {
-    return absl::StrCat(path, "[\"", key, "\"]");
-  }
-  return path.empty() ? std::string(key) : absl::StrCat(path, ".", key);
-}
-
-std::string Item(absl::string_view path, size_t index) {
-  return absl::StrCat(path, "[", index, "]");
-}
+using base::Contains;
+using base::InBackquotes;
+using base::ItemOf;
+using base::Json;
+using base::JsonMember;
+using base::KeyBelow;
+using base::Names;
 
 // The keys that there are; docs/schema/vite-task.schema.json has the same
 // (tests/e2e/config/test_schema.py).
@@ -60,15 +41,12 @@ const Names kCacheKeys = {"env",   "untrackedEnv", "input", "output",  "remote",
 const Names kFromFields = {"dependencies", "devDependencies",
                            "peerDependencies"};
 
-bool Contains(const Names& names, absl::string_view name) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 // Thread-compatible.
-class Reader {
+class Reader : private base::JsonReader {
  public:
   explicit Reader(const ConfigPlace& place)
-      : place_(place),
+      : JsonReader(place.file, place.key_path),
+        place_(place),
         directory_(base::JoinPath(place.root, place.package_path)) {}
 
   absl::Status Root(const Json& json, Config* out) {
@@ -102,39 +80,6 @@ class Reader {
   }
 
  private:
-  absl::Status ErrorAt(int line, int column, absl::string_view what) const {
-    return absl::InvalidArgumentError(
-        line > 0 ? absl::StrCat(place_.file, ":", line, ":", column, ": ", what)
-                 : absl::StrCat(place_.file, ": ", what));
-  }
-  absl::Status ErrorAt(const Json& json, absl::string_view path,
-                       absl::string_view what) const {
-    const std::string whole = Whole(path);
-    return ErrorAt(json.line, json.column,
-                   whole.empty() ? std::string(what)
-                                 : absl::StrCat("`", whole, "`: ", what));
-  }
-  // `path` as the file spells it: in a vite.config all is below `run`.
-  std::string Whole(absl::string_view path) const {
-    return absl::StrCat(
-        place_.key_path,
-        place_.key_path.empty() || path.empty() || path.front() == '[' ? ""
-                                                                       : ".",
-        path);
-  }
-  absl::Status WrongType(const Json& json, absl::string_view path,
-                         absl::string_view expected) const {
-    return ErrorAt(
-        json, path,
-        absl::StrCat("found ", Describe(json), ", expected ", expected));
-  }
-  absl::Status UnknownKey(const JsonMember& member, absl::string_view path,
-                          const Names& allowed) const {
-    return ErrorAt(member.line, member.column,
-                   absl::StrCat("unknown key `", Whole(Below(path, member.key)),
-                                "`, expected one of ", List(allowed),
-                                DidYouMean(member.key, allowed)));
-  }
   // R-CFG-4.
   absl::Status RootOnly(const JsonMember& member) const {
     if (place_.package_path.empty()) {
@@ -145,40 +90,6 @@ class Reader {
                                 "` can only be set in the workspace root "
                                 "config, but found in ",
                                 directory_));
-  }
-
-  absl::Status ExpectString(const Json& json, absl::string_view path) const {
-    return json.is_string() ? absl::OkStatus()
-                            : WrongType(json, path, "a string");
-  }
-  absl::Status ExpectBool(const Json& json, absl::string_view path) const {
-    return json.is_bool() ? absl::OkStatus()
-                          : WrongType(json, path, "`true` or `false`");
-  }
-  absl::Status Strings(const Json& json, absl::string_view path,
-                       std::vector<std::string>* out) const {
-    if (!json.is_array()) {
-      return WrongType(json, path, "an array of strings");
-    }
-    for (size_t i = 0; i < json.items.size(); ++i) {
-      VT_RETURN_IF_ERROR(ExpectString(json.items[i], Item(path, i)));
-      out->push_back(json.items[i].text);
-    }
-    return absl::OkStatus();
-  }
-  // One of several words.
-  absl::Status Choice(const Json& json, absl::string_view path,
-                      const Names& words, int* out) const {
-    for (size_t i = 0; i < words.size(); ++i) {
-      if (json.is_string() && json.text == words[i]) {
-        *out = static_cast<int>(i);
-        return absl::OkStatus();
-      }
-    }
-    return WrongType(
-        json, path,
-        absl::StrCat("one of ", List(words),
-                     json.is_string() ? DidYouMean(json.text, words) : ""));
   }
 
   // R-CFG-3.
@@ -196,7 +107,8 @@ class Reader {
       if (member.key != "scripts" && member.key != "tasks") {
         return UnknownKey(member, "cache", {"scripts", "tasks"});
       }
-      VT_RETURN_IF_ERROR(ExpectBool(member.value, Below("cache", member.key)));
+      VT_RETURN_IF_ERROR(
+          ExpectBool(member.value, KeyBelow("cache", member.key)));
       (member.key == "scripts" ? out->cache_scripts : out->cache_tasks) =
           member.value.boolean;
     }
@@ -213,7 +125,7 @@ class Reader {
       task.cwd = directory_;
       task.position = {place_.file, member.line, member.column};
       VT_RETURN_IF_ERROR(
-          OneTask(member.value, Below("tasks", member.key), &task));
+          OneTask(member.value, KeyBelow("tasks", member.key), &task));
       out->push_back(std::move(task));
     }
     return absl::OkStatus();
@@ -243,7 +155,7 @@ class Reader {
     }
     bool has_command = false;
     for (const JsonMember& member : json.members) {
-      const std::string below = Below(path, member.key);
+      const std::string below = KeyBelow(path, member.key);
       if (Contains(kOlderKeys, member.key)) {
         continue;  // OlderForm
       }
@@ -291,20 +203,22 @@ class Reader {
     }
     const Json* cache = json.Find("cache");
     if (cache != nullptr && cache->is_object()) {
-      return ErrorAt(first->line, first->column,
-                     absl::StrCat("`", Whole(path), "`: ", List(found),
-                                  " must move into `", Whole(path),
-                                  ".cache`, which is an object already"));
+      return ErrorAt(
+          first->line, first->column,
+          absl::StrCat("`", WholePath(path), "`: ", InBackquotes(found),
+                       " must move into `", WholePath(path),
+                       ".cache`, which is an object already"));
     }
     if (cache != nullptr && !cache->boolean) {
-      return ErrorAt(first->line, first->column,
-                     absl::StrCat("`", Whole(path), "`: ", List(found),
-                                  " cannot be set with `cache: false`"));
+      return ErrorAt(
+          first->line, first->column,
+          absl::StrCat("`", WholePath(path), "`: ", InBackquotes(found),
+                       " cannot be set with `cache: false`"));
     }
     out->older_form = true;
     for (const JsonMember& member : json.members) {
       if (Contains(kOlderKeys, member.key)) {
-        VT_RETURN_IF_ERROR(CacheKey(member, Below(path, member.key), out));
+        VT_RETURN_IF_ERROR(CacheKey(member, KeyBelow(path, member.key), out));
       }
     }
     return absl::OkStatus();
@@ -323,7 +237,7 @@ class Reader {
       if (!Contains(kCacheKeys, member.key)) {
         return UnknownKey(member, path, kCacheKeys);
       }
-      VT_RETURN_IF_ERROR(CacheKey(member, Below(path, member.key), out));
+      VT_RETURN_IF_ERROR(CacheKey(member, KeyBelow(path, member.key), out));
     }
     return absl::OkStatus();
   }
@@ -377,7 +291,7 @@ class Reader {
       const absl::Status status =
           base::Glob::Parse(pattern, base::Glob::Style::kFlat).status();
       if (!status.ok()) {
-        return ErrorAt(json.items[i], Item(path, i), status.message());
+        return ErrorAt(json.items[i], ItemOf(path, i), status.message());
       }
     }
     return absl::OkStatus();
@@ -394,7 +308,7 @@ class Reader {
     out->automatic = false;
     for (size_t i = 0; i < json.items.size(); ++i) {
       const Json& item = json.items[i];
-      const std::string at = Item(path, i);
+      const std::string at = ItemOf(path, i);
       if (item.is_string()) {
         VT_RETURN_IF_ERROR(
             AddGlob(item, at, item.text, place_.package_path, out));
@@ -415,7 +329,7 @@ class Reader {
       if (member.key != "auto") {
         return UnknownKey(member, path, {"auto"});
       }
-      VT_RETURN_IF_ERROR(ExpectBool(member.value, Below(path, "auto")));
+      VT_RETURN_IF_ERROR(ExpectBool(member.value, KeyBelow(path, "auto")));
       out->automatic = out->automatic || member.value.boolean;
     }
     return absl::OkStatus();
@@ -426,7 +340,7 @@ class Reader {
     const Json* pattern = nullptr;
     int base = -1;
     for (const JsonMember& member : json.members) {
-      const std::string below = Below(path, member.key);
+      const std::string below = KeyBelow(path, member.key);
       if (member.key == "pattern") {
         VT_RETURN_IF_ERROR(ExpectString(member.value, below));
         pattern = &member.value;
@@ -445,7 +359,7 @@ class Reader {
                        "\"workspace\" | \"package\"}` or `{auto: "
                        "boolean}`"));
     }
-    return AddGlob(*pattern, Below(path, "pattern"), pattern->text,
+    return AddGlob(*pattern, KeyBelow(path, "pattern"), pattern->text,
                    base == 0 ? absl::string_view("") : place_.package_path,
                    out);
   }
@@ -485,9 +399,10 @@ class Reader {
           depends.task = item.text.substr(hash + 1);
         }
       } else if (item.is_object()) {
-        VT_RETURN_IF_ERROR(FromFields(item, Item(path, i), &depends));
+        VT_RETURN_IF_ERROR(FromFields(item, ItemOf(path, i), &depends));
       } else {
-        return WrongType(item, Item(path, i), "a task name or `{task, from}`");
+        return WrongType(item, ItemOf(path, i),
+                         "a task name or `{task, from}`");
       }
       task->depends_on.push_back(std::move(depends));
     }
@@ -498,7 +413,7 @@ class Reader {
                           DependsOn* out) const {
     bool has_task = false;
     for (const JsonMember& member : json.members) {
-      const std::string below = Below(path, member.key);
+      const std::string below = KeyBelow(path, member.key);
       const Json& value = member.value;
       if (member.key == "task") {
         VT_RETURN_IF_ERROR(ExpectString(value, below));
@@ -524,13 +439,13 @@ class Reader {
       return ErrorAt(json, path,
                      absl::StrCat("found an empty array, expected at least "
                                   "one of ",
-                                  List(kFromFields)));
+                                  InBackquotes(kFromFields)));
     }
     const size_t count = json.is_array() ? json.items.size() : 1;
     for (size_t i = 0; i < count; ++i) {
       const Json& item = json.is_array() ? json.items[i] : json;
       int choice = 0;
-      VT_RETURN_IF_ERROR(Choice(item, json.is_array() ? Item(path, i) : path,
+      VT_RETURN_IF_ERROR(Choice(item, json.is_array() ? ItemOf(path, i) : path,
                                 kFromFields, &choice));
       out->from.push_back(kFromFields[static_cast<size_t>(choice)]);
     }
@@ -575,7 +490,8 @@ absl::StatusOr<std::string> RootRelativeGlob(absl::string_view package_path,
   return absl::StrJoin(parts, "/");
 }
 
-absl::StatusOr<Config> ReadConfig(const Json& json, const ConfigPlace& place) {
+absl::StatusOr<Config> ReadConfig(const base::Json& json,
+                                  const ConfigPlace& place) {
   Config config;
   VT_RETURN_IF_ERROR(Reader(place).Root(json, &config));
   return config;

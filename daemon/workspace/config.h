@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-#include "daemon/workspace/json.h"
+#include "daemon/base/json.h"
 #include "daemon/workspace/workspace.h"
 
 namespace vt::workspace {
@@ -37,7 +37,8 @@ struct ConfigPlace {
 
 // INVALID_ARGUMENT: "<file>:<line>:<column>: <key path>: what was found, what
 // is allowed, the nearest key".
-absl::StatusOr<Config> ReadConfig(const Json& json, const ConfigPlace& place);
+absl::StatusOr<Config> ReadConfig(const base::Json& json,
+                                  const ConfigPlace& place);
 
 // `pattern` of a package at `package_path` relative to the workspace root,
 // without "." and ".." (R-CFG-23). The path's own special characters are

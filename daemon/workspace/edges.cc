@@ -16,8 +16,8 @@
 
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
+#include "daemon/base/suggest.h"
 #include "daemon/workspace/semver.h"
-#include "daemon/workspace/suggest.h"
 
 namespace vt::workspace {
 namespace {
@@ -156,7 +156,7 @@ std::string WhatIsWrong(const Workspace& workspace, const Package& package,
     }
     if (target == nullptr) {
       return absl::StrCat("Package '", *depends.package, "' not found",
-                          DidYouMean(*depends.package, names));
+                          base::DidYouMean(*depends.package, names));
     }
     if (places.size() > 1) {
       return absl::StrCat("Package '", *depends.package,
@@ -169,7 +169,7 @@ std::string WhatIsWrong(const Workspace& workspace, const Package& package,
   }
   return absl::StrCat("Task '", depends.task, "' not found in package ",
                       target->name,
-                      DidYouMean(depends.task, TaskNames(*target)));
+                      base::DidYouMean(depends.task, TaskNames(*target)));
 }
 
 }  // namespace

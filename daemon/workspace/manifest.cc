@@ -9,24 +9,24 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/json.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
-#include "daemon/workspace/json.h"
 
 namespace vt::workspace {
 namespace {
 
-std::string StringOr(const Json* json) {
+std::string StringOr(const base::Json* json) {
   return json != nullptr && json->is_string() ? json->text : "";
 }
 
-absl::Status ReadWorkspaces(const Json& json, Manifest* out) {
-  const Json* list = json.is_object() ? json.Find("packages") : &json;
+absl::Status ReadWorkspaces(const base::Json& json, Manifest* out) {
+  const base::Json* list = json.is_object() ? json.Find("packages") : &json;
   out->workspaces.emplace();
-  if (list == nullptr || list->type == Json::Type::kNull) {
+  if (list == nullptr || list->type == base::Json::Type::kNull) {
     return absl::OkStatus();
   }
-  auto wrong = [out](const Json& at, absl::string_view expected) {
+  auto wrong = [out](const base::Json& at, absl::string_view expected) {
     return absl::InvalidArgumentError(absl::StrCat(
         out->file, ":", at.line, ":", at.column, ": `workspaces`: found ",
         Describe(at), ", expected ", expected));
@@ -34,7 +34,7 @@ absl::Status ReadWorkspaces(const Json& json, Manifest* out) {
   if (!list->is_array()) {
     return wrong(*list, "an array of patterns, or an object with `packages`");
   }
-  for (const Json& item : list->items) {
+  for (const base::Json& item : list->items) {
     if (!item.is_string()) {
       return wrong(item, "a pattern");
     }
@@ -43,9 +43,9 @@ absl::Status ReadWorkspaces(const Json& json, Manifest* out) {
   return absl::OkStatus();
 }
 
-void ReadScripts(const Json& json, Manifest* out) {
+void ReadScripts(const base::Json& json, Manifest* out) {
   const std::string directory(base::Dirname(out->file));
-  for (const JsonMember& member : json.members) {
+  for (const base::JsonMember& member : json.members) {
     if (!member.value.is_string()) {
       continue;
     }
@@ -70,8 +70,8 @@ const std::vector<std::string>& DependencyFields() {
 
 absl::StatusOr<Manifest> ParseManifest(absl::string_view text,
                                        absl::string_view file) {
-  VT_ASSIGN_OR_RETURN(const Json json,
-                      ParseJson(text, JsonDialect::kStrict, file));
+  VT_ASSIGN_OR_RETURN(const base::Json json,
+                      base::ParseJson(text, base::JsonDialect::kStrict, file));
   if (!json.is_object()) {
     return absl::InvalidArgumentError(
         absl::StrCat(file, ":", json.line, ":", json.column, ": found ",
@@ -81,22 +81,22 @@ absl::StatusOr<Manifest> ParseManifest(absl::string_view text,
   manifest.file = std::string(file);
   manifest.name = StringOr(json.Find("name"));
   manifest.version = StringOr(json.Find("version"));
-  if (const Json* scripts = json.Find("scripts"); scripts != nullptr) {
+  if (const base::Json* scripts = json.Find("scripts"); scripts != nullptr) {
     ReadScripts(*scripts, &manifest);
   }
   for (const std::string& field : DependencyFields()) {
-    const Json* entries = json.Find(field);
+    const base::Json* entries = json.Find(field);
     if (entries == nullptr) {
       continue;
     }
-    for (const JsonMember& member : entries->members) {
+    for (const base::JsonMember& member : entries->members) {
       if (member.value.is_string()) {
         manifest.dependencies.push_back({field, member.key, member.value.text});
       }
     }
   }
-  const Json* workspaces = json.Find("workspaces");
-  if (workspaces != nullptr && workspaces->type != Json::Type::kNull) {
+  const base::Json* workspaces = json.Find("workspaces");
+  if (workspaces != nullptr && workspaces->type != base::Json::Type::kNull) {
     VT_RETURN_IF_ERROR(ReadWorkspaces(*workspaces, &manifest));
   }
   return manifest;

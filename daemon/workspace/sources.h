@@ -15,7 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-#include "daemon/workspace/json.h"
+#include "daemon/base/json.h"
 #include "daemon/workspace/manifest.h"
 #include "daemon/workspace/workspace.h"
 
@@ -23,7 +23,7 @@ namespace vt::workspace {
 
 // The values of `run` that vite.config files turned out to have, by absolute
 // file; nullopt: it has none.
-using EvaluatedConfigs = std::map<std::string, std::optional<Json>>;
+using EvaluatedConfigs = std::map<std::string, std::optional<base::Json>>;
 
 // What the files of a workspace say. Immutable once scanned.
 struct Sources {

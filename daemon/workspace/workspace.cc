@@ -11,11 +11,11 @@
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/file.h"
+#include "daemon/base/json.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/workspace/config.h"
 #include "daemon/workspace/edges.h"
-#include "daemon/workspace/json.h"
 #include "daemon/workspace/manifest.h"
 #include "daemon/workspace/sources.h"
 
@@ -26,7 +26,7 @@ namespace {
 absl::StatusOr<Config> LoadConfig(const std::string& root,
                                   const Sources::Source& source,
                                   const EvaluatedConfigs& evaluated) {
-  const Json* run = nullptr;
+  const base::Json* run = nullptr;
   if (!source.script.empty()) {
     const auto found = evaluated.find(source.script);
     if (found == evaluated.end()) {
@@ -47,8 +47,9 @@ absl::StatusOr<Config> LoadConfig(const std::string& root,
     return Config();
   }
   VT_ASSIGN_OR_RETURN(const std::string text, base::ReadFile(source.json));
-  VT_ASSIGN_OR_RETURN(const Json json,
-                      ParseJson(text, JsonDialect::kRelaxed, source.json));
+  VT_ASSIGN_OR_RETURN(
+      const base::Json json,
+      base::ParseJson(text, base::JsonDialect::kRelaxed, source.json));
   return ReadConfig(json, {source.json, root, source.package.path, ""});
 }
 

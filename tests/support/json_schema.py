@@ -52,6 +52,8 @@ def _check(keyword, expected, value, schema, root, at):
         'enum': lambda: value in expected,
         'const': lambda: value == expected and type(value) is type(expected),
         'pattern': lambda: not isinstance(value, str) or re.search(expected, value),
+        'exclusiveMinimum': lambda: not isinstance(value, (int, float))
+        or value > expected,
         'minimum': lambda: not isinstance(value, (int, float)) or value >= expected,
         'maximum': lambda: not isinstance(value, (int, float)) or value <= expected,
         'minItems': lambda: not isinstance(value, list) or len(value) >= expected,

@@ -5,6 +5,7 @@ change of what the nested task, its configuration or the plan depends on.
 """
 import os
 import pathlib
+import re
 import shutil
 import unittest
 
@@ -416,6 +417,23 @@ class NestedTest(VtTest):
         self.write('again.sh', 'vt run outer\n')
         result = self.assertCode(1, self.outer())
         self.assertRegex(result.text, r'app#outer.*app#again.*app#outer')
+
+    def test_its_summary_is_not_in_the_midst_of_the_output(self):
+        for command, shown in (('vt run two', False), ('vt run two >&2', False),
+                               ('vt run two | cat', True), ('vt run -v two', True),
+                               ('vt run two > log; cat log', True),
+                               ('env -u VP_RUN vt run two', True)):
+            for more in ({}, {'cache': False}):
+                with self.subTest(command=command, more=more):
+                    self.tasks({'two': ['cat in.txt', 'cat in.txt -'],
+                                'outer': {'command': 'sh outer.sh', **more}},
+                               outer=command)
+                    result = self.assertOuterRan(self.outer('--force'))
+                    summary = re.search('2/2 successful|Statistics:   2 tasks',
+                                        result.text)
+                    # Uncached, its output is the caller's own.
+                    self.assertEqual(summary is not None, shown or bool(more),
+                                     f'\n{result}')
 
     def test_two_nested_runs_at_once(self):
         self.tasks({'second': 'sh second.sh'},

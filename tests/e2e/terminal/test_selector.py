@@ -59,6 +59,25 @@ class SelectorTest(VtTest):
         self.assertRestored(terminal)
 
     @requires('tmux')
+    def test_what_is_typed_ahead_goes_to_the_task(self):
+        self.package({'ask': {'command': 'sh ask.sh', 'cache': False}},
+                     where='packages/web')
+        self.write('packages/web/ask.sh',
+                   'read one; read two; echo "got $one, $two"')
+        terminal = self.open()
+        terminal.key('a', 's', 'k', 'Enter', '1', 'Enter', 'z', 'w', 'o', 'Enter')
+        screen = terminal.wait_for(r'^rc=0')
+        self.assertIn('got 1, zwo', screen)
+        self.assertRestored(terminal)
+
+    @requires('tmux')
+    def test_what_is_typed_behind_enter_without_a_match_goes_on_as_a_query(self):
+        terminal = self.open()
+        terminal.key('q', 'Enter', 'x', 'Enter', 'BSpace', 'BSpace')
+        terminal.key('l', 'i', 'n', 't', 'Enter')
+        self.assertIn('Selected task: lib#lint', terminal.wait_for(r'^rc=0'))
+
+    @requires('tmux')
     def test_arguments_and_flags_go_to_the_chosen_task(self):
         terminal = self.open('vt run --no-cache -v')
         terminal.key('Enter')

@@ -115,6 +115,7 @@ TEST(SinkTest, EveryFieldOfTheDescriptionCounts) {
       [](WeakDescription* d) { d->set_root("x"); },
       [](WeakDescription* d) { d->add_services("x"); },
       [](WeakDescription* d) { d->set_toolchain_executed(true); },
+      [](WeakDescription* d) { d->set_strict_tracking(true); },
   };
   std::set<std::string> digests;
   for (const auto& change : changes) {
@@ -124,7 +125,7 @@ TEST(SinkTest, EveryFieldOfTheDescriptionCounts) {
   }
   EXPECT_EQ(digests.size(), changes.size());
   // A new field must be walked, and named above.
-  EXPECT_EQ(WeakDescription::descriptor()->field_count(), 14);
+  EXPECT_EQ(WeakDescription::descriptor()->field_count(), 15);
 }
 
 }  // namespace

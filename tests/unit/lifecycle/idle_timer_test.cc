@@ -37,8 +37,9 @@ class IdleTimerTest : public testing::Test {
 TEST_F(IdleTimerTest, FiresWhenNothingEverHappens) {
   base::Notification fired;
   OnLoop([&] {
-    timer_ = std::make_unique<IdleTimer>(loop_.get(), absl::Milliseconds(1),
-                                         [&] { fired.Notify(); });
+    timer_ = std::make_unique<IdleTimer>(
+        loop_.get(), [] { return absl::Milliseconds(1); },
+        [&] { fired.Notify(); });
   });
   fired.Wait();
 }
@@ -47,8 +48,9 @@ TEST_F(IdleTimerTest, DoesNotFireWhileThereIsWorkButAfterIt) {
   base::Notification fired;
   base::Notification much_later;
   OnLoop([&] {
-    timer_ =
-        std::make_unique<IdleTimer>(loop_.get(), absl::Milliseconds(1), [&] {
+    timer_ = std::make_unique<IdleTimer>(
+        loop_.get(), [] { return absl::Milliseconds(1); },
+        [&] {
           fired_ = true;
           fired.Notify();
         });
@@ -67,8 +69,9 @@ TEST_F(IdleTimerTest, DoesNotFireWhileThereIsWorkButAfterIt) {
 
 TEST_F(IdleTimerTest, InfinitePatienceNeedsNoTimer) {
   OnLoop([&] {
-    timer_ = std::make_unique<IdleTimer>(loop_.get(), absl::InfiniteDuration(),
-                                         [&] { fired_ = true; });
+    timer_ = std::make_unique<IdleTimer>(
+        loop_.get(), [] { return absl::InfiniteDuration(); },
+        [&] { fired_ = true; });
     timer_->SetBusy(true);
     timer_->SetBusy(false);
   });

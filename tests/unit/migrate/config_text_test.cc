@@ -4,8 +4,8 @@
 
 #include <gmock/gmock.h>
 
+#include "daemon/base/json.h"
 #include "daemon/workspace/config.h"
-#include "daemon/workspace/json.h"
 
 namespace vt::migrate {
 namespace {
@@ -58,8 +58,8 @@ TEST(ConfigTextTest, WritesWhatIsSetAndNothingElse) {
 }
 )");
   // And it is a configuration.
-  const auto json = workspace::ParseJson(text, workspace::JsonDialect::kRelaxed,
-                                         "vite-task.json");
+  const auto json =
+      base::ParseJson(text, base::JsonDialect::kRelaxed, "vite-task.json");
   ASSERT_TRUE(json.ok());
   const auto parsed =
       workspace::ReadConfig(*json, {"/w/vite-task.json", "/w", "", ""});

@@ -56,6 +56,30 @@ TEST(CompletionTest, OffersCommandsThenTasks) {
   EXPECT_THAT(Words({"/usr/bin/vtr", ""}), ElementsAre("build", "test"));
 }
 
+TEST(CompletionTest, TraceHasFlagsAndThenACommand) {
+  EXPECT_THAT(Words({"vt", "trace", "-"}),
+              ElementsAre("--json", "--output", "--tier", "--help"));
+  EXPECT_THAT(Words({"vt", "trace", "--json", "--t"}), ElementsAre("--tier"));
+  EXPECT_THAT(Words({"vt", "trace", "--tier", ""}), ElementsAre("1", "2", "3"));
+  EXPECT_THAT(Words({"vt", "trace", "--tier", "2", "--o"}),
+              ElementsAre("--output"));
+  const auto wants_files = [](const std::vector<std::string>& words) {
+    const Completion answer = Complete(words, nullptr, "/w");
+    return answer.wants_files && answer.candidates.empty();
+  };
+  EXPECT_TRUE(wants_files({"vt", "trace", ""}));
+  EXPECT_TRUE(wants_files({"vt", "trace", "-o", ""}));
+  EXPECT_TRUE(wants_files({"vt", "trace", "--output", "-"}));
+  EXPECT_TRUE(wants_files({"vt", "trace", "ls", "--t"}));
+  EXPECT_TRUE(wants_files({"vt", "trace", "--", "--t"}));
+  EXPECT_FALSE(wants_files({"vt", "trace", "--tier", ""}));
+}
+
+TEST(CompletionTest, HelpIsOfferedForEveryCommand) {
+  EXPECT_THAT(Words({"vt", "help", "da"}), ElementsAre("daemon"));
+  EXPECT_THAT(Words({"vt", "help", "m"}), ElementsAre("migrate"));
+}
+
 TEST(CompletionTest, NothingTypedMeansThePackageAtHand) {
   EXPECT_THAT(Words({"vtr", ""}, "/w/lib/src"), ElementsAre("build", "lint"));
   EXPECT_THAT(Words({"vtr", "l"}), ElementsAre("lib#build", "lib#lint"));

@@ -70,7 +70,7 @@ class PlanTest : public testing::Test {
       return workspace.status();
     }
     return MakePlan(**workspace, std::get<RunFlags>(*command),
-                    {cwd, env_, inside_});
+                    {cwd, env_, inside_, settings_});
   }
   // "label<dep,dep>" of each task, in order; or the error.
   std::vector<std::string> Tasks(const std::vector<std::string>& args) const {
@@ -106,6 +106,7 @@ class PlanTest : public testing::Test {
 
   std::string cwd_;
   std::vector<TaskFrame> inside_;
+  settings::Settings settings_;
   base::EnvMap env_ = {{"PATH", "/usr/bin:/bin"}, {"HOME", "/home/x"}};
 
  private:

@@ -368,6 +368,21 @@ TEST_F(PlanTest, ATaskNameMayHoldAHash) {
   EXPECT_THAT(Tasks({"a#w"}), ElementsAre("a#w"));
 }
 
+TEST_F(PlanTest, WhatIsSetForTheMachineIsPartOfEachStep) {
+  WriteRoot("\"t\": \"vt run u\", \"u\": \"ls\"");
+  const auto described = [this] {
+    const auto plan = Make({"--cache", "t"});
+    EXPECT_THAT(plan, test::IsOk());
+    return plan->tasks[0].steps[0].nested->tasks[0].steps[0].description;
+  };
+  EXPECT_TRUE(described().toolchain_executed());
+  EXPECT_FALSE(described().strict_tracking());
+  settings_.toolchain_executed = false;
+  settings_.strict_tracking = true;
+  EXPECT_FALSE(described().toolchain_executed());
+  EXPECT_TRUE(described().strict_tracking());
+}
+
 TEST_F(PlanTest, TheConcurrencyLimitHasItsOrderOfPrecedence) {
   WriteRoot("\"t\": \"echo\"");
   auto limit = [this](std::vector<std::string> args) {
@@ -380,6 +395,9 @@ TEST_F(PlanTest, TheConcurrencyLimitHasItsOrderOfPrecedence) {
   EXPECT_EQ(limit({"--parallel", "--concurrency-limit", "3"}), 3);
   EXPECT_EQ(limit({"--concurrency-limit", "0"}), 1);
   EXPECT_GE(limit({"--concurrency-limit", "50%"}), 1);
+  settings_.concurrency = "11";
+  EXPECT_EQ(limit({}), 11);
+  EXPECT_EQ(limit({"--parallel"}), 0);
   env_["VP_RUN_CONCURRENCY_LIMIT"] = "7";
   EXPECT_EQ(limit({}), 7);
   EXPECT_EQ(limit({"--concurrency-limit", "2"}), 2);

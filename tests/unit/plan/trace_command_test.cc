@@ -66,7 +66,8 @@ TEST(TraceCommandTest, HelpWinsOverWhatIsMissing) {
 }
 
 TEST(TraceCommandTest, HelpNamesEveryFlag) {
-  for (const std::string& name : TraceFlagNames()) {
+  for (const TraceFlagInfo& flag : TraceFlagInfos()) {
+    const std::string name = flag.name;
     EXPECT_THAT(TraceHelp(), HasSubstr(name));
   }
 }

@@ -126,7 +126,7 @@ TEST_F(ConfigStepTest, ReadsWhatEachFileGave) {
       "{\"end\":true,\"run\":{\"tasks\":{\"t\":\"x\"}}}\n{\"done\":true}\n");
   ASSERT_THAT(configs, test::IsOk());
   EXPECT_FALSE(configs->at("/w/vite.config.ts").has_value());
-  const workspace::Json& run = *configs->at("/w/p/vite.config.js");
+  const base::Json& run = *configs->at("/w/p/vite.config.js");
   EXPECT_EQ(run.Find("tasks")->Find("t")->text, "x");
   // A place in the answer is no place in the file.
   EXPECT_EQ(run.line, 0);

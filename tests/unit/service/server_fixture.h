@@ -52,6 +52,7 @@ class ServerFixture : public testing::Test {
     options.socket_path = socket_;
     options.cache_directory = "/cache";
     options.tracking_tier = "1";
+    options.settings = &settings_;
     options.on_shutdown_requested = [this](bool now) {
       shutdowns_.push_back(now);
     };
@@ -138,6 +139,7 @@ class ServerFixture : public testing::Test {
   std::string socket_;
   std::unique_ptr<loop::EventLoop> loop_;
   std::unique_ptr<FakeRunner> runner_;
+  settings::SettingsFile settings_{""};
   std::unique_ptr<Server> server_;
   std::unique_ptr<vtask::v1::Daemon::Stub> stub_;
   // Loop.

@@ -70,6 +70,9 @@ TEST_F(ServerTest, StatusSaysWhatThisDaemonIs) {
   EXPECT_EQ(response.socket(), socket_);
   EXPECT_EQ(response.cache_directory(), "/cache");
   EXPECT_EQ(response.health(0), "a fake");
+  ASSERT_GT(response.settings_size(), 0);
+  EXPECT_EQ(response.settings(0).key(), "cacheDir");
+  EXPECT_EQ(response.settings(0).origin(), "default");
 }
 
 TEST_F(ServerTest, AnErrorKeepsItsCodeAndItsBytes) {

@@ -40,6 +40,42 @@ class DirectoriesTest : public testing::Test {
   }
 };
 
+TEST_F(DirectoriesTest, TheUsersSettingsNameTheCache) {
+  const test::TempDir temp;
+  const std::string home = temp.path();
+  fs::create_directories(home + "/.config/vtask");
+  const std::string file = home + "/.config/vtask/config.json";
+  environment() = {{"HOME", home}};
+  EXPECT_EQ(Resolve().cache, home + "/.cache/vtask");
+  std::ofstream(file) << "{/**/ \"other\": [1], \"cacheDir\": \"/big/x/\",}";
+  EXPECT_EQ(Resolve().cache, "/big/x");
+  environment()["VT_CACHE_DIR"] = "/v";
+  EXPECT_EQ(Resolve().cache, "/v");
+  environment() = {{"HOME", "/nowhere"},
+                   {"XDG_CONFIG_HOME", home + "/.config"}};
+  EXPECT_EQ(Resolve().cache, "/big/x");
+  std::ofstream(file) << "{\"cacheDir\": \"x\"}";
+  Directories ignored;
+  const MaybeFailure failure = ResolveDirectories(Get, ::geteuid(), &ignored);
+  ASSERT_TRUE(failure.has_value());
+  EXPECT_EQ(failure->exit_code, 2);
+  EXPECT_EQ(failure->message, file +
+                                  ":1:14: `cacheDir`: found string \"x\", "
+                                  "expected an absolute path");
+}
+
+TEST_F(DirectoriesTest, DaemonOffMeansOneShot) {
+  environment() = {{"HOME", "/h"}};
+  EXPECT_FALSE(Resolve().one_shot);
+  environment()["VT_DAEMON"] = "on";
+  EXPECT_FALSE(Resolve().one_shot);
+  environment()["VT_DAEMON"] = "off";
+  EXPECT_TRUE(Resolve().one_shot);
+  environment()["VT_DAEMON"] = "0";
+  Directories ignored;
+  EXPECT_EQ(ResolveDirectories(Get, ::geteuid(), &ignored)->exit_code, 2);
+}
+
 TEST_F(DirectoriesTest, HomeIsTheFallback) {
   environment() = {{"HOME", "/home/ann"}};
   const Directories d = Resolve();

@@ -97,7 +97,7 @@ class FilterTest : public testing::Test {
 
   // The same filter of an action whose calls cannot be signed.
   uint32_t AskUnsigned(int number, const std::vector<uint64_t>& args) {
-    const std::vector<sock_filter> code = BuildFilter(std::nullopt);
+    const std::vector<sock_filter> code = BuildFilter({});
     seccomp_data data = {};
     data.nr = number;
     data.arch = kNativeArch;
@@ -106,7 +106,7 @@ class FilterTest : public testing::Test {
   }
 
   static constexpr uint64_t kSignature = 0x123456789abcdef0;
-  const std::vector<sock_filter> code_ = BuildFilter(kSignature);
+  const std::vector<sock_filter> code_ = BuildFilter({.signature = kSignature});
 };
 
 TEST_F(FilterTest, FitsTheKernelsLimit) {
@@ -149,6 +149,29 @@ TEST_F(FilterTest, NumbersOfX32AreNotified) {
   EXPECT_EQ(Ask(0x40000000), kNotify);
   EXPECT_EQ(Ask(0x40000000 + 2), kNotify);
   EXPECT_EQ(Ask(-1), kNotify);
+}
+
+TEST_F(FilterTest, StrictFstatPassesOnlyWithoutAName) {
+  const std::vector<sock_filter> strict =
+      BuildFilter({.signature = std::nullopt, .strict = true});
+  const auto ask = [&](int number, const std::vector<uint64_t>& args) {
+    seccomp_data data = {};
+    data.nr = number;
+    data.arch = kNativeArch;
+    std::copy(args.begin(), args.end(), data.args);
+    return Interpret(strict, data);
+  };
+  EXPECT_LE(strict.size(), 4096U);
+  EXPECT_EQ(ask(__NR_newfstatat, {3, 0, 0, 0x1000}), kAllow);
+  EXPECT_EQ(ask(__NR_newfstatat, {3, 0x7f00, 0, 0x1000}), kNotify);
+  EXPECT_EQ(ask(__NR_newfstatat, {3, uint64_t{1} << 32U, 0, 0x1000}), kNotify);
+  EXPECT_EQ(ask(__NR_newfstatat, {3, 0, 0, 0}), kNotify);
+  const uint64_t at_cwd = static_cast<uint32_t>(AT_FDCWD);
+  EXPECT_EQ(ask(__NR_newfstatat, {at_cwd, 0, 0, 0x1000}), kNotify);
+  EXPECT_EQ(ask(__NR_statx, {3, 0, 0x1000}), kAllow);
+  EXPECT_EQ(ask(__NR_statx, {3, 0x7f00, 0x1000}), kNotify);
+  // Without it, any name passes.
+  EXPECT_EQ(Ask(__NR_newfstatat, {3, 0x7f00, 0, 0x1000}), kAllow);
 }
 
 TEST_F(FilterTest, FstatInDisguisePasses) {

@@ -21,7 +21,8 @@ using testing::IsEmpty;
 
 absl::StatusOr<Config> Read(const std::string& text,
                             const std::string& package = "") {
-  const auto json = ParseJson(text, JsonDialect::kRelaxed, "/w/vite-task.json");
+  const auto json =
+      base::ParseJson(text, base::JsonDialect::kRelaxed, "/w/vite-task.json");
   if (!json.ok()) {
     return json.status();
   }

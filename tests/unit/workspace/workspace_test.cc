@@ -15,7 +15,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "daemon/workspace/json.h"
+#include "daemon/base/json.h"
 #include "daemon/workspace/sources.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -260,9 +260,9 @@ TEST_F(WorkspaceTest, OnlyTheRootMaySetWhatHoldsForAll) {
 // What evaluating the script turned out to give.
 EvaluatedConfigs Evaluated(const std::string& file, const char* run) {
   EvaluatedConfigs configs;
-  std::optional<Json>& config = configs[file];
+  std::optional<base::Json>& config = configs[file];
   if (run != nullptr) {
-    config = *ParseJson(run, JsonDialect::kStrict, file);
+    config = *base::ParseJson(run, base::JsonDialect::kStrict, file);
     config->line = config->column = 0;
   }
   return configs;
@@ -322,9 +322,9 @@ TEST_F(WorkspaceTest, ErrorsInAnEvaluatedRunNameTheWholeKeyPath) {
            {R"({"tasks": {"t": {"command": "x", "env": [], "cache": {}}}})",
             "`run.tasks.t`: `env` must move into `run.tasks.t.cache`"}}) {
     EvaluatedConfigs configs = Evaluated(file, run);
-    const auto forget = [](auto&& self, Json* json) -> void {
+    const auto forget = [](auto&& self, base::Json* json) -> void {
       json->line = 0;
-      for (JsonMember& member : json->members) {
+      for (base::JsonMember& member : json->members) {
         member.line = 0;
         self(self, &member.value);
       }

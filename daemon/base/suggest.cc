@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "daemon/workspace/suggest.h"
+#include "daemon/base/suggest.h"
 
 #include <algorithm>
 #include <string>
@@ -9,7 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
-namespace vt::workspace {
+namespace vt::base {
 namespace {
 
 // Longer words are not typed by hand; keeps the table small.
@@ -69,4 +69,4 @@ std::string DidYouMean(absl::string_view word,
   return nearest.empty() ? "" : absl::StrCat("; did you mean `", nearest, "`?");
 }
 
-}  // namespace vt::workspace
+}  // namespace vt::base

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "daemon/workspace/json.h"
+#include "daemon/base/json.h"
 
 #include <string>
 #include <utility>
@@ -10,7 +10,7 @@
 
 #include "tests/support/status_matchers.h"
 
-namespace vt::workspace {
+namespace vt::base {
 namespace {
 
 using testing::HasSubstr;
@@ -110,4 +110,4 @@ TEST(JsonTest, ADeepDocumentIsAnErrorNotACrash) {
 }
 
 }  // namespace
-}  // namespace vt::workspace
+}  // namespace vt::base

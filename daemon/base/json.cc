@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "daemon/workspace/json.h"
+#include "daemon/base/json.h"
 
 #include <cstdint>
 #include <string>
@@ -15,7 +15,7 @@
 #include "daemon/base/status.h"
 #include "daemon/base/utf8.h"
 
-namespace vt::workspace {
+namespace vt::base {
 namespace {
 
 // Deeper documents are attacks on the stack.
@@ -376,4 +376,4 @@ std::string Describe(const Json& value) {
   return "";
 }
 
-}  // namespace vt::workspace
+}  // namespace vt::base

@@ -9,7 +9,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace vt::workspace {
+namespace vt::base {
 
 // The candidate with the smallest edit distance (insert, delete, replace, swap
 // neighbours) to `word`, ignoring case, if that is at most a third of the
@@ -22,4 +22,4 @@ std::string Nearest(absl::string_view word,
 std::string DidYouMean(absl::string_view word,
                        const std::vector<std::string>& candidates);
 
-}  // namespace vt::workspace
+}  // namespace vt::base

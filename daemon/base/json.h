@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace vt::workspace {
+namespace vt::base {
 
 struct JsonMember;
 
@@ -58,4 +58,4 @@ absl::StatusOr<Json> ParseJson(absl::string_view text, JsonDialect dialect,
 // What `value` is, for an error: `string "x"`, `number 7`, "an array"...
 std::string Describe(const Json& value);
 
-}  // namespace vt::workspace
+}  // namespace vt::base
