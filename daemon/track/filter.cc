@@ -8,10 +8,13 @@
 #include <linux/seccomp.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <iterator>
 #include <span>
 
+#include "daemon/track/syscall_numbers.h"
 #include "daemon/track/syscall_rules.h"
 
 #ifndef AT_EMPTY_PATH
@@ -35,6 +38,16 @@ struct Run {
   uint32_t first;
   Verdict verdict;
   int path_argument;
+};
+
+// What programs call most, and the preload library signs: they do not go
+// through the tree, which is a third of what the filter costs them.
+constexpr int kOften[] = {__NR_newfstatat, __NR_openat, __NR_statx,
+#ifdef __NR_access
+                          __NR_access, __NR_readlink
+#else
+                          __NR_faccessat, __NR_readlinkat
+#endif
 };
 
 // The x32 ABI sets this bit; real numbers never come near.
@@ -69,6 +82,8 @@ class Program {
   }
 
   void Leaf(const Run& run);
+  // The leaf of `number` alone; falls through for all others.
+  void Shortcut(int number, std::span<const Run> runs);
   void Tree(std::span<const Run> runs);
 
   std::vector<sock_filter> Take() { return std::move(code_); }
@@ -160,6 +175,17 @@ void Program::Leaf(const Run& run) {
   Notify();
 }
 
+void Program::Shortcut(int number, std::span<const Run> runs) {
+  const auto key = static_cast<uint32_t>(number);
+  const auto behind = std::upper_bound(
+      runs.begin(), runs.end(), key,
+      [](uint32_t wanted, const Run& run) { return wanted < run.first; });
+  Emit(BPF_JMP | BPF_JEQ | BPF_K, key);
+  const size_t jump = code_.size() - 1;
+  Leaf(*std::prev(behind));
+  code_[jump].jf = static_cast<uint8_t>(code_.size() - jump - 1);
+}
+
 // Conditional jumps reach 255 instructions, BPF_JA any distance.
 void Program::Tree(std::span<const Run> runs) {
   if (runs.size() == 1) {
@@ -233,7 +259,11 @@ std::vector<sock_filter> BuildFilter(const FilterOptions& options) {
   }
   program.Allow();
   program.Load(offsetof(seccomp_data, nr));
-  program.Tree(Runs());
+  const std::vector<Run> runs = Runs();
+  for (const int number : kOften) {
+    program.Shortcut(number, runs);
+  }
+  program.Tree(runs);
   return program.Take();
 }
 

@@ -68,10 +68,8 @@ uint32_t WorkingDirectory(Attached* attached, uint32_t epoch) {
   if (base == 0 || kept >> 32 != generation) {
     return AskForDirectory(attached, generation, kept, epoch);
   }
-  if (Load(&attached->owner->is_shared) != 0 && !IsOwner(attached)) {
-    return 0;
-  }
-  return base;
+  // A vfork child has gone elsewhere: is this it?
+  return IsOwner(attached) ? base : 0;
 }
 
 }  // namespace
@@ -98,7 +96,7 @@ bool IsOwner(Attached* attached) {
          LoadAcquire(&owner->pid) == pid;
 }
 
-uint32_t BaseOf(Attached* attached, int directory, uint32_t epoch) {
+uint32_t FindBaseOf(Attached* attached, int directory, uint32_t epoch) {
   if (directory == kAtCwd) {
     return WorkingDirectory(attached, epoch);
   }

@@ -28,8 +28,11 @@ inline uint32_t IndexOf(ChunkWord word) {
 }
 
 inline constexpr uint32_t kChunksKnown = 8;
-inline constexpr uint32_t kRepeatSets = 4096;
-inline constexpr uint32_t kFewRepeatSets = 256;
+// What was recorded, to be found again: lines of eight slots. A process that
+// has recorded little uses the first few, which lie in one page.
+inline constexpr uint32_t kSlotsPerLine = 8;
+inline constexpr uint32_t kSlots = 8192;
+inline constexpr uint32_t kFewSlots = 256;
 inline constexpr uint32_t kBufferCount = 8;
 
 // A page of its own that a fork child gets filled with zeros
@@ -50,7 +53,7 @@ struct Attached {
   char* buffers;          // kBufferCount of kPathMax
   uint32_t buffers_used;  // one bit each
   uint32_t chunk_count;   // chunks mapped so far
-  uint32_t record_count;
+  uint32_t record_count;  // no further than where the larger table is used
   uint32_t chdir_count;
   ChunkWord current;
   ChunkWord spare;
@@ -62,8 +65,10 @@ struct Attached {
   // ArenaHeader::cwd_generation << 32 | the epoch since which names mean what
   // they mean now: older records are not repeats.
   uint64_t names;
-  // Sets of two offsets / 8 of earlier records, the newer one in the low half.
-  uint64_t repeats[kRepeatSets];
+  // In the low half offset / 8 of an earlier record, in the high half the same
+  // of its hash: so that no other record is looked at, which would be a cache
+  // miss each. 0: free.
+  alignas(64) uint64_t slots[kSlots];
 };
 
 struct Process {

@@ -14,9 +14,12 @@ using track::kHeaderSize;
 using track::Record;
 using track::RecordKind;
 
-constexpr uint32_t kChunkRoom = kChunkSize - sizeof(ChunkHeader);
 constexpr uint64_t kMultiplier = 0x9e3779b97f4a7c15;  // 2^64 / golden ratio
-constexpr uint64_t kOnes = 0x0101010101010101;
+// The half of a slot that tells records apart.
+constexpr uint64_t kTag = 0xffffffff00000000;
+constexpr uint32_t kSlotsTried = 4;
+// A table that is half full is exchanged for the large one.
+constexpr uint32_t kFewRecords = kFewSlots / 2;
 
 uint64_t WordAt(const char* at) {
   uint64_t word;
@@ -24,40 +27,50 @@ uint64_t WordAt(const char* at) {
   return word;
 }
 
-uint64_t Mix(uint64_t hash, uint64_t word) {
-  hash = (hash ^ word) * kMultiplier;
-  return hash ^ hash >> 29;
+// The product of both, folded: quick, and every bit of both counts.
+uint64_t Mix(uint64_t a, uint64_t b) {
+  __extension__ const unsigned __int128 product =
+      static_cast<unsigned __int128>(a) * b;
+  return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
 }
 
+// Up to seven bytes.
+uint64_t FewBytesAt(const char* at, uint32_t size) {
+  uint64_t word = 0;
+  for (uint32_t i = 0; i < size; ++i) {
+    word = word << 8 | static_cast<uint8_t>(at[i]);
+  }
+  return word;
+}
+
+// Whatever it is worth: what it finds is compared. From eight bytes on, the
+// last word overlaps the one before.
 uint64_t HashOf(const Observation& o) {
-  uint64_t hash = uint64_t{static_cast<uint8_t>(o.kind)} << 32 |
-                  static_cast<uint32_t>(o.result);
-  hash = Mix(hash, uint64_t{o.base} << 32 | o.path_size);
-  uint32_t i = 0;
-  for (; i + 8 <= o.path_size; i += 8) {
-    hash = Mix(hash, WordAt(o.path + i));
+  const uint64_t how = uint64_t{o.base} << 32 | o.path_size << 16 |
+                       static_cast<uint32_t>(o.result) << 4 |
+                       static_cast<uint32_t>(o.kind);
+  uint64_t hash = how ^ kMultiplier;
+  const uint32_t size = o.path_size;
+  if (size < 8) {
+    return Mix(FewBytesAt(o.path, size) ^ kMultiplier, Mix(hash, kMultiplier));
   }
-  uint64_t rest = 0;
-  for (; i < o.path_size; ++i) {
-    rest = rest << 8 | static_cast<uint8_t>(o.path[i]);
+  for (uint32_t i = 0; i + 16 < size; i += 16) {
+    hash = Mix(WordAt(o.path + i) ^ hash, WordAt(o.path + i + 8) ^ kMultiplier);
   }
-  hash = Mix(hash, rest);
-  return hash ^ hash >> 32;
+  const uint64_t first = WordAt(o.path + (size < 16 ? 0 : size - 16));
+  return Mix(first ^ hash, WordAt(o.path + size - 8) ^ ~kMultiplier);
 }
 
 bool IsSame(const char* a, const char* b, uint32_t size) {
-  uint32_t i = 0;
-  for (; i + 8 <= size; i += 8) {
+  if (size < 8) {
+    return FewBytesAt(a, size) == FewBytesAt(b, size);
+  }
+  for (uint32_t i = 0; i + 8 < size; i += 8) {
     if (WordAt(a + i) != WordAt(b + i)) {
       return false;
     }
   }
-  for (; i < size; ++i) {
-    if (a[i] != b[i]) {
-      return false;
-    }
-  }
-  return true;
+  return WordAt(a + size - 8) == WordAt(b + size - 8);
 }
 
 void Copy(char* to, const char* from, uint32_t size) {
@@ -120,6 +133,39 @@ uint32_t NamesEpoch(Attached* attached) {
   return epoch;
 }
 
+// An earlier record of the same, or 0; then `*slot` is where to keep a new one:
+// a free slot, that of one whose name has come to mean something else, or any.
+uint32_t FindRepeat(Attached* attached, const Observation& o, uint64_t hash,
+                    uint64_t** slot) {
+  const uint32_t count = Load(&attached->record_count);
+  const uint32_t mask = (count < kFewRecords ? kFewSlots : kSlots) - 1;
+  const uint32_t names_epoch = NamesEpoch(attached);
+  const auto first = static_cast<uint32_t>(hash);
+  uint64_t* line = &attached->slots[first & mask & ~(kSlotsPerLine - 1)];
+  for (uint32_t i = 0; i < kSlotsTried; ++i) {
+    *slot = line + (first + i) % kSlotsPerLine;
+    const uint64_t kept = Load(*slot);
+    if (kept == 0) {
+      return 0;
+    }
+    if (((kept ^ hash) & kTag) == 0) {
+      const auto offset = static_cast<uint32_t>(kept);
+      return IsRepeat(*attached, offset, o, names_epoch) ? offset : 0;
+    }
+  }
+  const uint32_t victim = Load(&ChunkOf(LoadAcquire(&attached->current))->used);
+  *slot = line + (first + victim / 8 % kSlotsTried) % kSlotsPerLine;
+  return 0;
+}
+
+// Not for ever: the words around it are read by all threads.
+void CountRecord(Attached* attached) {
+  const uint32_t count = Load(&attached->record_count);
+  if (count < kFewRecords) {
+    Store(&attached->record_count, count + 1);
+  }
+}
+
 uint32_t RoundUp(uint32_t size) { return (size + 7) & ~7U; }
 
 // Reserves, then fills. The order of stores is what the daemon relies on.
@@ -148,55 +194,19 @@ uint32_t Append(ChunkWord chunk, const Observation& o) {
 
 }  // namespace
 
-// Whole words at multiples of eight: they never reach into a page that the
-// string does not.
-uint32_t LengthOf(const char* text) {
-  uint32_t length = 0;
-  while (reinterpret_cast<uintptr_t>(text + length) % 8 != 0) {
-    if (text[length] == '\0') {
-      return length;
-    }
-    ++length;
-  }
-  while (length < kPathMax) {
-    uint64_t word;
-    __builtin_memcpy(&word, __builtin_assume_aligned(text + length, 8), 8);
-    const uint64_t zeros = (word - kOnes) & ~word & kOnes << 7;
-    if (zeros != 0) {
-      return length + static_cast<uint32_t>(__builtin_ctzll(zeros)) / 8;
-    }
-    length += 8;
-  }
-  return kPathMax;
-}
-
-bool HasRoom(Attached* attached) {
-  const ChunkWord chunk = LoadAcquire(&attached->current);
-  return Load(&ChunkOf(chunk)->used) <= kChunkRoom - 2 * kLargestRecord ||
-         Grow(attached, chunk);
-}
-
 uint32_t Write(Attached* attached, const Observation& o) {
-  const uint32_t sets = Load(&attached->record_count) < kFewRepeatSets
-                            ? kFewRepeatSets
-                            : kRepeatSets;
-  uint64_t* set = &attached->repeats[HashOf(o) % sets];
-  const uint64_t ways = Load(set);
-  const uint32_t names_epoch = NamesEpoch(attached);
-  const uint32_t earlier[] = {static_cast<uint32_t>(ways),
-                              static_cast<uint32_t>(ways >> 32)};
-  for (const uint32_t way : earlier) {
-    if (way != 0 && IsRepeat(*attached, way, o, names_epoch)) {
-      return way;
-    }
+  const uint64_t hash = HashOf(o);
+  uint64_t* slot;
+  if (const uint32_t earlier = FindRepeat(attached, o, hash, &slot)) {
+    return earlier;
   }
   // Threads may have filled what HasRoom() saw; then each chunk is tried once.
   for (int tries = 0; tries < 4; ++tries) {
     const ChunkWord chunk = LoadAcquire(&attached->current);
     const uint32_t offset = Append(chunk, o);
     if (offset != 0) {
-      Store(set, ways << 32 | offset);
-      Store(&attached->record_count, Load(&attached->record_count) + 1);
+      Store(slot, (hash & kTag) | offset);
+      CountRecord(attached);
       return offset;
     }
     if (!Grow(attached, chunk)) {

@@ -4,10 +4,13 @@
 
 #pragma once
 
+#include "daemon/track/preload/attach.h"
 #include "daemon/track/preload/process.h"
 
 namespace vt::preload {
 
+inline constexpr uint32_t kChunkRoom =
+    track::kChunkSize - sizeof(track::ChunkHeader);
 // Bytes that are not written to a chunk any more: two of the largest records,
 // so that a call which found this much room finds it afterwards too.
 inline constexpr uint32_t kLargestRecord = sizeof(track::Record) + 4100;
@@ -21,12 +24,35 @@ struct Observation {
   uint32_t path_size;
 };
 
-// Length of a string the kernel has just read, at most kPathMax.
-uint32_t LengthOf(const char* text);
+// Length of a string the kernel has just read, at most kPathMax. Whole words at
+// multiples of eight: they never reach into a page that the string does not.
+inline uint32_t LengthOf(const char* text) {
+  constexpr uint64_t kOnes = 0x0101010101010101;
+  const auto before = static_cast<uint32_t>(Word(text) % 8);
+  // What lies in the first word before the string counts as no end.
+  uint64_t skipped = (uint64_t{1} << 8 * before) - 1;
+  const char* at = text - before;
+  for (; at < text + kPathMax; at += 8) {
+    uint64_t word;
+    __builtin_memcpy(&word, __builtin_assume_aligned(at, 8), 8);
+    word |= skipped;
+    skipped = 0;
+    const uint64_t zeros = (word - kOnes) & ~word & kOnes << 7;
+    if (zeros != 0) {
+      const long length = at - text + __builtin_ctzll(zeros) / 8;
+      return static_cast<uint32_t>(length < kPathMax ? length : kPathMax);
+    }
+  }
+  return kPathMax;
+}
 
 // True if the current chunk has room for what a call may record, or another one
 // was found. To be asked before a call is signed.
-bool HasRoom(Attached* attached);
+inline bool HasRoom(Attached* attached) {
+  const ChunkWord chunk = LoadAcquire(&attached->current);
+  return Load(&ChunkOf(chunk)->used) <= kChunkRoom - 2 * kLargestRecord ||
+         Grow(attached, chunk);
+}
 
 // Writes the record unless it repeats an earlier one of this process. Returns
 // its offset / 8, or that of the earlier one. 0: no room, and kFlagLost is set.

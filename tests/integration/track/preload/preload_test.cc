@@ -393,6 +393,13 @@ TEST_F(PreloadTest, RepeatsAreRecordedOnceUntilNamesMayHaveChanged) {
   }
 }
 
+TEST_F(PreloadTest, ManyNamesInTurnDoNotDisplaceEachOther) {
+  Probe("many-repeats");
+  ExpectSeen("of-many", 0, 2000);
+  // Some twice: the small table is left, and a line of the large one is full.
+  EXPECT_LT(result_.records.size(), 2300U);
+}
+
 TEST_F(PreloadTest, AProgramsOwnFilterSeesNoCallOfOurs) {
   for (const char* how : {"unattached", "attached", "attached-call"}) {
     Probe("own-filter", how);

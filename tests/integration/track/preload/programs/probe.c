@@ -656,6 +656,13 @@ static void Repeats(void) {
   StatNumbered("again", 0, 10);
 }
 
+static void ManyRepeats(void) {
+  Warm();
+  for (int i = 0; i < 10; ++i) {
+    StatNumbered("of-many", 0, 2000);
+  }
+}
+
 static void Overflow(const char* entry) {
   char text[64];
   Warm();
@@ -692,7 +699,8 @@ int main(int argc, char** argv) {
                 {"cancelled-fifo", CancelledFifo},
                 {"scribble", Scribble},
                 {"warm", Warm},
-                {"repeats", Repeats}};
+                {"repeats", Repeats},
+                {"many-repeats", ManyRepeats}};
   static const struct {
     const char* name;
     void (*run)(const char*);
