@@ -116,6 +116,7 @@ fingerprint::World ActionCacheImpl::MakeWorld(const ActionKey& key,
   world.root = key.root;
   world.env = key.env.get();
   world.files = &files_;
+  world.umask = key.umask;
   world.is_own_output = [this, weak](const std::string& path,
                                      const base::Digest& digest) {
     return cache::IsOwnOutput(*database_, weak, path, digest);
@@ -178,7 +179,8 @@ absl::Status ActionCacheImpl::Restore(const ActionKey& key, const Hit& hit,
   if (!use.is_open()) {
     return absl::UnavailableError("the cache is closed");
   }
-  return RestoreOutputs(key.root, hit.result, blobs_, &files_, notes);
+  return RestoreOutputs({key.root, key.umask}, hit.result, blobs_, &files_,
+                        notes);
 }
 
 absl::StatusOr<std::vector<LogChunk>> ActionCacheImpl::ReadLog(const Hit& hit) {

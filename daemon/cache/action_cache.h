@@ -7,10 +7,13 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +40,7 @@ struct ActionKey {
   std::string root;                         // absolute workspace root
   std::shared_ptr<const base::EnvMap> env;  // unfiltered; not null
   std::string position;                     // plan::Step::position
+  mode_t umask = 022;                       // of the caller
 };
 
 struct Hit {
@@ -67,6 +71,12 @@ struct FinishedAction {
   std::vector<std::string> outputs;  // relative paths
   std::vector<vtask::storage::v1::Deletion> deletions;
   std::vector<std::string> refilled;  // directories
+  // Relative paths that it read and wrote, and that held an earlier output of
+  // its own when it began: known_values has that content. The result counts
+  // for it, and for what the action made of it (decisions H4); but not for a
+  // missing file, from which the action may make more than what was left to do
+  // this time (tsc writes only what changed since its .tsbuildinfo).
+  std::set<std::string> leftovers;
   // Relative paths the action itself changed: they do not count as "changed
   // while it ran".
   std::vector<std::string> own_changes;
@@ -114,9 +124,10 @@ class ActionCache {
 
   // Makes the outputs on disk equal to the result's: leaves identical files
   // alone, writes others atomically, removes what the action had removed (H5).
-  // Refuses paths that leave the root or pass through a symlink that is not the
-  // result's own. An error means "run it instead": DATA_LOSS for a lost or
-  // damaged blob, others as errno. `notes` gets lines for people.
+  // Refuses paths that leave the root or pass through a symlink, and what
+  // somebody put in the way (cache/obstacles.h). An error means "run it
+  // instead": DATA_LOSS for a lost or damaged blob, others as errno. `notes`
+  // gets lines for people.
   virtual absl::Status Restore(const ActionKey& key, const Hit& hit,
                                std::vector<std::string>* notes) = 0;
 

@@ -65,6 +65,7 @@ Details DescribeResult(const vtask::storage::v1::WeakDescription& description,
     }
     switch (observation.kind()) {
       case Observation::TOOL_VALUE:
+      case Observation::UMASK:
         break;
       case Observation::GLOB:
         for (const auto& member : value.members()) {

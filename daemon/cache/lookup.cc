@@ -12,6 +12,7 @@
 
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
+#include "daemon/cache/obstacles.h"
 #include "daemon/cache/records.h"
 
 namespace vt::cache {
@@ -101,6 +102,9 @@ absl::StatusOr<Hit> Search::TryPathSet(const std::string& digest) {
   if (hit.result.values_size() != hit.path_set.observations_size()) {
     return absl::DataLossError("a result does not fit its path set");
   }
+  if (!FindObstacles(key_.root, hit.result, world_.files).empty()) {
+    return absl::NotFoundError("something is in the way of its outputs");
+  }
   return hit;
 }
 
@@ -166,6 +170,15 @@ bool Search::CompareWith(const base::Digest& strong, Miss* miss) {
     fingerprint::AppendDifferences(path_set->observations(i), result->values(i),
                                    now[static_cast<size_t>(i)],
                                    &miss->differences);
+  }
+  if (miss->differences.empty()) {
+    // Nothing else differs: somebody put something in its outputs' place.
+    for (Obstacle& obstacle : FindObstacles(key_.root, *result, world_.files)) {
+      Difference& difference = miss->differences.emplace_back();
+      difference.set_kind(Difference::FILE);
+      difference.set_change(Difference::CHANGED);
+      difference.set_path(std::move(obstacle.path));
+    }
   }
   fingerprint::SortDifferences(&miss->differences);
   DropImplied(&miss->differences);

@@ -84,6 +84,7 @@ class Capture {
       VT_RETURN_IF_ERROR(AddLink(name, &output));
     } else if (S_ISDIR(st.st_mode)) {
       output.set_type(Output::DIRECTORY);
+      captured.contents.emplace_back(path, fingerprint::DirectoryDigest());
     } else {
       return absl::OkStatus();
     }

@@ -1,31 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// All work is relative to directory descriptors that openat2(2) resolved
-// without symbolic links and without leaving the root. A rename of a directory
-// under our feet can therefore misplace a file, but never let one escape.
-
 #include "daemon/cache/restore.h"
 
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/file.h"
-#include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/cache/obstacles.h"
 #include "daemon/cache/outputs.h"
+#include "daemon/cache/places.h"
 #include "daemon/fingerprint/observe.h"
-#include "daemon/fingerprint/sink.h"
 
 namespace vt::cache {
 namespace {
@@ -41,35 +37,19 @@ std::string TemporaryName() {
                       counter.fetch_add(1));
 }
 
-absl::Status Failed(int error, absl::string_view what,
-                    const std::string& path) {
-  return base::ErrnoToStatus(error, absl::StrCat(what, " '", path, "'"));
-}
-
 class Restorer {
  public:
-  Restorer(const std::string& root, const BlobStore& blobs,
+  Restorer(const RestoreTarget& target, const BlobStore& blobs,
            fingerprint::FileDigests* files)
-      : root_(root),
+      : target_(target),
         blobs_(blobs),
-        files_(files) {}
+        files_(files),
+        places_(target.root) {}
 
-  absl::Status Open() {
-    root_fd_.Reset(::open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-    return root_fd_.is_valid() ? absl::OkStatus()
-                               : Failed(errno, "opening", root_);
-  }
+  absl::Status Open() { return places_.Open(); }
 
   absl::Status Restore(const Output& output) {
-    if (!IsInsidePath(output.path())) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "refusing to restore '", output.path(), "' outside the workspace"));
-    }
-    VT_RETURN_IF_ERROR(EnterParent(output.path(), /*create=*/true));
-    name_ = std::string(base::Basename(output.path()));
-    path_ = output.path();
-    has_old_ = ::fstatat(parent_.get(), name_.c_str(), &old_,
-                         AT_SYMLINK_NOFOLLOW) == 0;
+    VT_RETURN_IF_ERROR(Go(output.path(), /*new_mode=*/0777 & ~target_.umask));
     switch (output.type()) {
       case Output::FILE:
         return RestoreFile(output);
@@ -86,10 +66,10 @@ class Restorer {
   // Last, and from the bottom up: a directory may be read-only.
   absl::Status SetDirectoryModes() {
     for (auto it = directories_.rbegin(); it != directories_.rend(); ++it) {
-      VT_RETURN_IF_ERROR(EnterParent(it->first, /*create=*/false));
-      const std::string name(base::Basename(it->first));
-      if (::fchmodat(parent_.get(), name.c_str(), it->second, 0) != 0) {
-        return Failed(errno, "changing the mode of", it->first);
+      VT_RETURN_IF_ERROR(Go(it->first, std::nullopt));
+      if (::fchmodat(places_.directory(), places_.name().c_str(), it->second,
+                     0) != 0) {
+        return PlaceError(errno, "changing the mode of", it->first);
       }
     }
     return absl::OkStatus();
@@ -98,17 +78,13 @@ class Restorer {
   // Decisions H5.
   void Delete(const Deletion& deletion, std::vector<std::string>* notes) {
     const std::string& path = deletion.path();
-    if (!IsInsidePath(path) || deletion.content_digest().empty() ||
-        !EnterParent(path, /*create=*/false).ok()) {
+    if (deletion.content_digest().empty() || !Go(path, std::nullopt).ok() ||
+        !places_.found().has_value()) {
       return;
     }
-    const std::string name(base::Basename(path));
-    const fingerprint::FileState state =
-        files_->Look(root_, fingerprint::AbsolutePath(root_, path),
-                     /*follow=*/false, /*want_content=*/true);
-    if (state.type == Value::MISSING) {
-      return;
-    }
+    const fingerprint::FileState state = files_->Look(
+        target_.root, fingerprint::AbsolutePath(target_.root, path),
+        /*follow=*/false, /*want_content=*/true);
     if (!state.content.has_value() ||
         state.content->AsBytes() !=
             absl::string_view(deletion.content_digest())) {
@@ -117,106 +93,64 @@ class Restorer {
                                     "is not the one that was deleted"));
       return;
     }
-    if (::unlinkat(parent_.get(), name.c_str(), 0) != 0 && errno != ENOENT) {
+    if (::unlinkat(places_.directory(), places_.name().c_str(), 0) != 0 &&
+        errno != ENOENT) {
       notes->push_back(absl::StrCat("'", path, "' could not be deleted"));
     }
   }
 
  private:
-  static int OpenBeneath(int directory, const std::string& path) {
-    struct open_how how = {};
-    how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-    how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-    return static_cast<int>(
-        ::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how));
+  absl::Status Go(const std::string& path, std::optional<mode_t> new_mode) {
+    if (!IsInsidePath(path)) {
+      return absl::FailedPreconditionError(absl::StrCat(
+          "refusing to restore '", path, "' outside the workspace"));
+    }
+    path_ = path;
+    const int error = places_.Go(path, new_mode);
+    return error == 0 ? absl::OkStatus()
+                      : PlaceError(error, "entering the directory of", path);
   }
 
-  // Makes parent_ the directory that holds relative `path`.
-  absl::Status EnterParent(const std::string& path, bool create) {
-    const std::string directory(base::Dirname(path));
-    if (parent_.is_valid() && directory == parent_path_) {
-      return absl::OkStatus();
-    }
-    parent_path_ = directory;
-    parent_.Reset(
-        OpenBeneath(root_fd_.get(), directory.empty() ? "." : directory));
-    if (parent_.is_valid()) {
-      return absl::OkStatus();
-    }
-    if (errno == ENOENT && create) {
-      // One level up is a real directory when this returns.
-      VT_RETURN_IF_ERROR(EnterParent(directory, create));
-      const std::string name(base::Basename(directory));
-      if (::mkdirat(parent_.get(), name.c_str(), 0755) != 0 &&
-          errno != EEXIST) {
-        return Failed(errno, "creating", directory);
-      }
-      parent_.Reset(OpenBeneath(parent_.get(), name));
-      parent_path_ = directory;
-      if (parent_.is_valid()) {
-        return absl::OkStatus();
-      }
-    }
-    const int error = errno;
-    parent_.Reset();
-    return Failed(error, "entering", directory);
-  }
-
-  // What is in the way must go; but never a directory with something in it.
-  absl::Status RemoveOldDirectory() {
-    if (has_old_ && S_ISDIR(old_.st_mode) &&
-        ::unlinkat(parent_.get(), name_.c_str(), AT_REMOVEDIR) != 0) {
-      return Failed(errno, "replacing the directory", path_);
+  // The last line of defence: FindObstacles has looked, but a moment ago.
+  absl::Status MustBe(mode_t type) const {
+    if (places_.found().has_value() &&
+        (places_.found()->st_mode & S_IFMT) != type) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("something else stands at '", path_, "'"));
     }
     return absl::OkStatus();
   }
 
+  // Replaces only what was found there.
   absl::Status Rename(const std::string& temporary) {
-    if (::renameat(parent_.get(), temporary.c_str(), parent_.get(),
-                   name_.c_str()) == 0) {
+    const int directory = places_.directory();
+    const char* const name = places_.name().c_str();
+    unsigned flags = places_.found().has_value() ? 0 : RENAME_NOREPLACE;
+    int result =
+        ::renameat2(directory, temporary.c_str(), directory, name, flags);
+    if (result != 0 && flags != 0 && errno == EINVAL) {
+      // A file system that knows no flags.
+      result = ::renameat(directory, temporary.c_str(), directory, name);
+    }
+    if (result == 0) {
       return absl::OkStatus();
     }
     const int error = errno;
-    ::unlinkat(parent_.get(), temporary.c_str(), 0);
-    return Failed(error, "replacing", path_);
-  }
-
-  bool HasContent(const base::Digest& wanted, uint64_t size) {
-    if (static_cast<uint64_t>(old_.st_size) != size) {
-      return false;
-    }
-    const std::string name = fingerprint::AbsolutePath(root_, path_);
-    const fingerprint::FileState state =
-        files_->Look(root_, name, /*follow=*/false, /*want_content=*/true);
-    if (!state.content.has_value()) {
-      return false;
-    }
-    if (!state.contains_root) {
-      // Then nothing was replaced, and it is the digest of the bytes.
-      return *state.content == wanted;
-    }
-    const absl::StatusOr<std::string> bytes = base::ReadFile(name);
-    return bytes.ok() && fingerprint::Sha256(*bytes) == wanted;
+    ::unlinkat(directory, temporary.c_str(), 0);
+    return PlaceError(error, "replacing", path_);
   }
 
   absl::Status RestoreFile(const Output& output) {
+    VT_RETURN_IF_ERROR(MustBe(S_IFREG));
     const mode_t mode = output.mode() & 07777;
-    const bool is_inline = output.blob().empty();
-    const base::Digest wanted = is_inline
-                                    ? fingerprint::Sha256(output.inline_data())
-                                    : base::Digest::FromBytes(output.blob());
-    if (has_old_ && S_ISREG(old_.st_mode) &&
-        HasContent(wanted, output.size())) {
-      if ((old_.st_mode & 07777) != mode &&
-          ::fchmodat(parent_.get(), name_.c_str(), mode, 0) != 0) {
-        return Failed(errno, "changing the mode of", path_);
-      }
+    if (places_.found().has_value() &&
+        HasContentOf(target_.root, path_, output, files_)) {
       return absl::OkStatus();
     }
-
     std::string bytes = output.inline_data();
-    if (!is_inline) {
-      VT_ASSIGN_OR_RETURN(bytes, blobs_.Get(wanted));
+    if (!output.blob().empty()) {
+      VT_ASSIGN_OR_RETURN(bytes,
+                          blobs_.Get(base::Digest::FromBytes(output.blob())));
     }
     if (bytes.size() != output.size()) {
       return absl::DataLossError(absl::StrCat("'", path_, "' is damaged"));
@@ -225,79 +159,74 @@ class Restorer {
   }
 
   absl::Status WriteFile(const std::string& bytes, mode_t mode) {
-    VT_RETURN_IF_ERROR(RemoveOldDirectory());
     const std::string temporary = TemporaryName();
-    base::UniqueFd fd(::openat(parent_.get(), temporary.c_str(),
+    const int directory = places_.directory();
+    base::UniqueFd fd(::openat(directory, temporary.c_str(),
                                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd.is_valid()) {
-      return Failed(errno, "creating", path_);
+      return PlaceError(errno, "creating", path_);
     }
     absl::Status written = base::WriteAll(fd.get(), bytes);
     if (written.ok() && ::fchmod(fd.get(), mode) != 0) {
       written = base::ErrnoToStatus(errno, "fchmod");
     }
     if (!written.ok()) {
-      ::unlinkat(parent_.get(), temporary.c_str(), 0);
+      ::unlinkat(directory, temporary.c_str(), 0);
       return base::Annotate(written, absl::StrCat("writing '", path_, "'"));
     }
     return Rename(temporary);
   }
 
   absl::Status RestoreLink(const Output& output) {
+    VT_RETURN_IF_ERROR(MustBe(S_IFLNK));
+    const int directory = places_.directory();
     std::string text(PATH_MAX, '\0');
-    const ssize_t n =
-        ::readlinkat(parent_.get(), name_.c_str(), text.data(), text.size());
+    const ssize_t n = ::readlinkat(directory, places_.name().c_str(),
+                                   text.data(), text.size());
     if (n >= 0 && text.compare(0, static_cast<size_t>(n), output.link()) == 0) {
       return absl::OkStatus();
     }
-    VT_RETURN_IF_ERROR(RemoveOldDirectory());
     const std::string temporary = TemporaryName();
-    if (::symlinkat(output.link().c_str(), parent_.get(), temporary.c_str()) !=
-        0) {
-      return Failed(errno, "linking", path_);
+    if (::symlinkat(output.link().c_str(), directory, temporary.c_str()) != 0) {
+      return PlaceError(errno, "linking", path_);
     }
     return Rename(temporary);
   }
 
   absl::Status RestoreDirectory(const Output& output) {
-    const mode_t mode = output.mode() & 07777;
-    if (has_old_ && S_ISDIR(old_.st_mode)) {
-      if ((old_.st_mode & 07777) != mode) {
-        directories_.emplace_back(path_, mode);
-      }
+    VT_RETURN_IF_ERROR(MustBe(S_IFDIR));
+    if (places_.found().has_value()) {
       return absl::OkStatus();
     }
-    if (has_old_ && ::unlinkat(parent_.get(), name_.c_str(), 0) != 0) {
-      return Failed(errno, "replacing", path_);
+    if (::mkdirat(places_.directory(), places_.name().c_str(), 0700) != 0) {
+      return PlaceError(errno, "creating", path_);
     }
-    if (::mkdirat(parent_.get(), name_.c_str(), 0700) != 0) {
-      return Failed(errno, "creating", path_);
-    }
-    directories_.emplace_back(path_, mode);
+    directories_.emplace_back(path_, output.mode() & 07777);
     return absl::OkStatus();
   }
 
-  const std::string& root_;
+  const RestoreTarget& target_;
   const BlobStore& blobs_;
   fingerprint::FileDigests* files_;
-  base::UniqueFd root_fd_;
-  // The directory of the path at hand, and that path.
-  base::UniqueFd parent_;
-  std::string parent_path_;
-  std::string name_;
+  Places places_;
   std::string path_;
-  bool has_old_ = false;
-  struct stat old_ = {};
   std::vector<std::pair<std::string, mode_t>> directories_;
 };
 
 }  // namespace
 
-absl::Status RestoreOutputs(const std::string& root, const Result& result,
+absl::Status RestoreOutputs(const RestoreTarget& target, const Result& result,
                             const BlobStore& blobs,
                             fingerprint::FileDigests* files,
                             std::vector<std::string>* notes) {
-  Restorer restorer(root, blobs, files);
+  // Before anything is touched.
+  if (const std::vector<Obstacle> obstacles =
+          FindObstacles(target.root, result, files);
+      !obstacles.empty()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "'", obstacles.front().path, "' ", obstacles.front().text));
+  }
+  Restorer restorer(target, blobs, files);
   VT_RETURN_IF_ERROR(restorer.Open());
   for (const Output& output : result.outputs()) {
     VT_RETURN_IF_ERROR(restorer.Restore(output));

@@ -4,6 +4,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <vector>
 
@@ -15,9 +17,16 @@
 
 namespace vt::cache {
 
+struct RestoreTarget {
+  std::string root;    // absolute
+  mode_t umask = 022;  // for directories that nobody recorded
+};
+
 // See ActionCache::Restore. Every directory on the way must be a real one below
-// `root`: what a symbolic link hides is never written. Blocking.
-absl::Status RestoreOutputs(const std::string& root,
+// the root: what a symbolic link hides is never written. FAILED_PRECONDITION if
+// something is in the way (cache/obstacles.h): then nothing was touched.
+// Blocking.
+absl::Status RestoreOutputs(const RestoreTarget& target,
                             const vtask::storage::v1::Result& result,
                             const BlobStore& blobs,
                             fingerprint::FileDigests* files,

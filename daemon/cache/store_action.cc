@@ -2,6 +2,12 @@
 
 #include "daemon/cache/store_action.h"
 
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 
@@ -12,6 +18,7 @@
 #include "daemon/cache/outputs.h"
 #include "daemon/cache/records.h"
 #include "daemon/fingerprint/file_digests.h"
+#include "daemon/fingerprint/observe.h"
 #include "daemon/fingerprint/sink.h"
 
 namespace vt::cache {
@@ -20,6 +27,7 @@ namespace {
 using fingerprint::World;
 using store::Table;
 using vtask::storage::v1::Observation;
+using vtask::storage::v1::Output;
 using vtask::storage::v1::PathSet;
 using vtask::storage::v1::Position;
 using vtask::storage::v1::Result;
@@ -34,11 +42,12 @@ std::string Bytes(const base::Digest& digest) {
 // rebuildable, a formatted source would be restored over a later edit of it, or
 // after its deletion (decisions H4).
 std::vector<std::pair<std::string, base::Digest>> OwnContents(
-    const PathSet& path_set,
+    const PathSet& path_set, const std::set<std::string>& leftovers,
     const std::vector<std::pair<std::string, base::Digest>>& contents) {
   absl::flat_hash_set<absl::string_view> given;
   for (const Observation& observation : path_set.observations()) {
     if (!observation.rebuildable() &&
+        leftovers.find(observation.path()) == leftovers.end() &&
         (observation.kind() == Observation::CONTENT ||
          observation.kind() == Observation::LINK)) {
       given.insert(observation.path());
@@ -53,6 +62,45 @@ std::vector<std::pair<std::string, base::Digest>> OwnContents(
   return own;
 }
 
+// The state after the action is as good as the one before (decisions H4): what
+// it made of its own leftovers it would make again.
+std::optional<StoredAction::Alias> AliasOf(const StoredAction& stored,
+                                           const std::vector<Value>& values,
+                                           const FinishedAction& finished,
+                                           const CapturedOutputs& captured) {
+  std::map<std::string, Value> made;
+  for (const Output& output : captured.outputs) {
+    if (output.type() == Output::FILE &&
+        finished.leftovers.find(output.path()) != finished.leftovers.end()) {
+      Value& value = made[output.path()];
+      value.set_type(Value::FILE);
+      value.set_mode(fingerprint::ComparedMode(Value::FILE, output.mode()));
+    }
+  }
+  for (const auto& [path, content] : captured.contents) {
+    if (const auto value = made.find(path); value != made.end()) {
+      value->second.set_digest(Bytes(content));
+    }
+  }
+  if (made.empty()) {
+    return std::nullopt;
+  }
+  StoredAction::Alias alias;
+  alias.values = values;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const Observation& observation =
+        stored.path_set.observations(static_cast<int>(i));
+    const auto value = made.find(observation.path());
+    if (value != made.end() && observation.kind() == Observation::CONTENT &&
+        !observation.rebuildable()) {
+      alias.values[i] = value->second;
+    }
+  }
+  alias.strong = fingerprint::StrongFingerprint(
+      stored.weak, fingerprint::PathSetDigest(stored.path_set), alias.values);
+  return alias;
+}
+
 NotStored OutputFailed(const absl::Status& status, const std::string& path) {
   NotStored why = StoreFailed(status.message());
   why.set_path(path);
@@ -62,6 +110,18 @@ NotStored OutputFailed(const absl::Status& status, const std::string& path) {
     why.set_reason(NotStored::DEVICE_OR_LIMIT);
   }
   return why;
+}
+
+void PutResult(const base::Digest& strong, const std::string& root_id,
+               const Result& result, store::Batch* batch) {
+  const std::string bound_key = absl::StrCat(strong.AsBytes(), root_id);
+  if (result.root().empty()) {
+    batch->Put(Table::kResults, strong.AsBytes(), result.SerializeAsString());
+    // An earlier run may have named the root: a lookup would prefer that.
+    batch->Delete(Table::kResults, bound_key);
+  } else {
+    batch->Put(Table::kResults, bound_key, result.SerializeAsString());
+  }
 }
 
 }  // namespace
@@ -80,7 +140,11 @@ std::optional<NotStored> PrepareStore(const ActionKey& key,
                                       StoredAction* stored,
                                       absl::Status* written) {
   stored->weak = fingerprint::WeakFingerprint(key.description);
-  stored->path_set = Canonical(finished.path_set);
+  PathSet path_set_with_mask = finished.path_set;
+  if (!finished.outputs.empty()) {
+    path_set_with_mask.add_observations()->set_kind(Observation::UMASK);
+  }
+  stored->path_set = Canonical(path_set_with_mask);
   NotStored why;
   std::optional<std::vector<Value>> values =
       EvaluateFinished(stored->path_set, finished, world, &why);
@@ -117,7 +181,9 @@ std::optional<NotStored> PrepareStore(const ActionKey& key,
   }
   stored->strong =
       fingerprint::StrongFingerprint(stored->weak, path_set, *values);
-  stored->own_contents = OwnContents(stored->path_set, captured->contents);
+  stored->after = AliasOf(*stored, *values, finished, *captured);
+  stored->own_contents =
+      OwnContents(stored->path_set, finished.leftovers, captured->contents);
   *written = StoreLog(finished.log, blobs, &result);
   if (!written->ok()) {
     return StoreFailed(written->message());
@@ -130,21 +196,24 @@ void PutStored(const store::Database& database, const ActionKey& key,
                store::Batch* batch) {
   const Result& result = stored.result;
   const std::string root_id = fingerprint::RootId(key.root);
-  const std::string bound_key = absl::StrCat(stored.strong.AsBytes(), root_id);
-  if (result.root().empty()) {
-    batch->Put(Table::kResults, stored.strong.AsBytes(),
-               result.SerializeAsString());
-    // An earlier run may have named the root: a lookup would prefer that.
-    batch->Delete(Table::kResults, bound_key);
-  } else {
-    batch->Put(Table::kResults, bound_key, result.SerializeAsString());
+  if (!result.root().empty()) {
     batch->Put(Table::kMeta, absl::StrCat("root:", key.root), root_id);
+  }
+  PutResult(stored.strong, root_id, result, batch);
+  base::Digest last = stored.strong;
+  if (stored.after.has_value()) {
+    last = stored.after->strong;
+    Result after = result;
+    *after.mutable_values() = {stored.after->values.begin(),
+                               stored.after->values.end()};
+    PutResult(last, root_id, after, batch);
   }
   batch->Put(Table::kPathSets, result.path_set(),
              stored.path_set.SerializeAsString());
   PutWeak(database, stored.weak, result.path_set(), now, batch);
   PutOwnOutputs(database, stored.weak, stored.own_contents, batch);
-  PutLast(database, key, stored.weak, stored.strong, batch);
+  // What the disk shows now: later differences are differences from that.
+  PutLast(database, key, stored.weak, last, batch);
 }
 
 }  // namespace vt::cache

@@ -28,6 +28,13 @@ struct StoredAction {
   base::Digest strong;
   vtask::storage::v1::PathSet path_set;
   vtask::storage::v1::Result result;
+  // Under which it is stored, too: with what the action made of its own
+  // leftovers in place of them. Most often unset.
+  struct Alias {
+    base::Digest strong;
+    std::vector<vtask::storage::v1::Value> values;
+  };
+  std::optional<Alias> after;
   // Path and content digest of the outputs, for IsOwnOutput (decisions H4).
   std::vector<std::pair<std::string, base::Digest>> own_contents;
 };

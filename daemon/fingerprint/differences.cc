@@ -53,6 +53,8 @@ Difference::Kind KindOf(Observation::Kind kind) {
       return Difference::ENV;
     case Observation::TOOL_VALUE:
       return Difference::TOOL_VALUE;
+    case Observation::UMASK:
+      return Difference::UMASK;
     default:
       return Difference::FILE;
   }

@@ -229,6 +229,12 @@ std::string RootId(const std::string& root) {
   return std::string(Sha256(root).AsBytes().substr(0, 16));
 }
 
+base::Digest DirectoryDigest() {
+  HashingSink sink;
+  sink.Bytes("directory", "");
+  return sink.Finish();
+}
+
 base::Digest LinkDigest(const std::string& root, absl::string_view text) {
   const base::Digest content =
       FileDigests::ContentDigest(root, text, /*contains_root=*/nullptr);

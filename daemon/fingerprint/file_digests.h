@@ -50,6 +50,9 @@ int64_t FileClockNow();
 // Sixteen bytes that stand for a root in keys; kMeta names the root for it.
 std::string RootId(const std::string& root);
 
+// Stands for a directory where content digests are kept; never that of a file.
+base::Digest DirectoryDigest();
+
 // Digest of the text of a symbolic link, root replaced; never that of a file.
 base::Digest LinkDigest(const std::string& root, absl::string_view text);
 

@@ -241,6 +241,12 @@ Value Observe(const Observation& observation, const World& world) {
     }
     case Observation::ENV_PREFIX:
       return ObserveEnvQuery(base::MatchEnvPrefix(env, observation.path()));
+    case Observation::UMASK: {
+      Value value;
+      value.set_type(Value::SET);
+      value.set_mode(world.umask);
+      return value;
+    }
     case Observation::TOOL_VALUE: {
       Value value;
       value.set_type(Value::SET);

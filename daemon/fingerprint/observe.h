@@ -23,6 +23,7 @@ struct World {
   std::string root;                   // absolute
   const base::EnvMap* env = nullptr;  // unfiltered (tool-ipc 4.3)
   FileDigests* files = nullptr;
+  mode_t umask = 022;  // of the caller
   // Whether content `digest` at `path` is an output once recorded there for the
   // weak fingerprint at hand (decisions H4).
   std::function<bool(const std::string& path, const base::Digest& digest)>

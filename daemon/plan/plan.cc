@@ -220,10 +220,12 @@ class Planner {
                     inherited.cache_scripts,
                     inherited.cache_tasks,
                     inherited.refresh,
+                    caller.umask,
                     nullptr};
     facts.plan_nested = [&](const NestedRun& run)
         -> absl::StatusOr<std::shared_ptr<const Plan>> {
-      CallerFacts nested{run.cwd, run.env, caller.inside, caller.settings};
+      CallerFacts nested{run.cwd, run.env, caller.inside, caller.settings,
+                         caller.umask};
       nested.inside.push_back(
           {workspace_.root, task.package_path, task.name, task.label, query});
       base::EnvMap assigned;  // the rest has been asked for

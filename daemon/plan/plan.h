@@ -7,6 +7,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <functional>
 #include <memory>
 #include <optional>
@@ -40,6 +42,7 @@ struct CallerFacts {
   std::vector<TaskFrame> inside;
   // What the user has set for the machine.
   settings::Settings settings = {};
+  mode_t umask = 022;
 };
 
 struct Plan;
@@ -75,6 +78,7 @@ struct Step {
 
   bool cached = false;   // R-CACHE-2
   bool refresh = false;  // --force: run it although there is a result
+  mode_t umask = 022;    // of the caller
   // Why not, if not: "in task configuration", "for built-in command", "for a
   // nested run" or "its directory is outside the workspace".
   std::string cache_off_reason;

@@ -292,6 +292,7 @@ class StepMaker {
     }
     step->cached = step->cache_off_reason.empty();
     step->refresh = facts_.refresh;
+    step->umask = facts_.umask;
     if (!step->cached) {
       step->env = EnvEntries(UncachedEnv(env, assignments));
       return absl::OkStatus();

@@ -34,6 +34,7 @@ struct StepFacts {
   bool cache_scripts = false;  // after --cache and --no-cache
   bool cache_tasks = true;
   bool refresh = false;  // --force
+  mode_t umask = 022;    // of the caller
   // Null: the run asks for what it is part of, and is left out (R-PLAN-14).
   std::function<absl::StatusOr<std::shared_ptr<const Plan>>(const NestedRun&)>
       plan_nested;

@@ -87,6 +87,8 @@ std::string DifferenceText(const Difference& difference) {
       return "cache configuration changed";
     case Difference::FORMAT:
       return "made by another version of vtask";
+    case Difference::UMASK:
+      return "umask changed";
     case Difference::TOOL_VALUE:
       return absl::StrCat("value '", name, "' ", ChangeWord(difference));
     default:

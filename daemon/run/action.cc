@@ -64,7 +64,7 @@ class ActionImpl final : public Action {
   void TransitionTo(State state) { state_ = state; }
   cache::ActionKey Key() const {
     return {step_->description, context_->root, step_->tool_env,
-            step_->position};
+            step_->position, step_->umask};
   }
   std::string FlightKey() const {
     return absl::StrCat(context_->root, absl::string_view("\0", 1), step_->cwd,

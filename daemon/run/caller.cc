@@ -23,7 +23,7 @@ plan::CallerFacts FactsOf(const vtask::v1::Caller& caller) {
       env.erase(preload);
     }
   }
-  return {caller.cwd(), std::move(env), {}};
+  return {caller.cwd(), std::move(env), {}, {}, caller.umask()};
 }
 
 CallerContext ContextOf(const vtask::v1::Caller& caller) {

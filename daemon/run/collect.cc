@@ -89,6 +89,13 @@ void Collector::SplitAccesses() {
       continue;
     }
     accesses_.emplace(*path, &access);
+    if (access.is_ensured) {
+      // Programs that make nested directories mostly make the whole way, and
+      // try the last one first: nothing else is seen of that.
+      for (std::string up = *path; !up.empty() && ensured_.insert(up).second;
+           up = std::string(base::Dirname(up))) {
+      }
+    }
     if (access.mutated) {
       mutated_.insert(*path);
       if (!path->empty()) {

@@ -20,10 +20,64 @@ using vtask::storage::v1::Value;
 void Collector::CollectInputs() {
   for (const auto& [path, access] : accesses_) {
     if ((access->observed != 0 ||
-         (access->is_deletion && !access->by_nested)) &&
+         (!access->by_nested && (access->is_deletion || IsDraft(*access)))) &&
         !IsIgnoredInput(path)) {
       CollectAccess(path, *access);
     }
+  }
+  CollectOutputDirectories();
+}
+
+// Made, and gone in the end: what somebody puts there would be in the way. In a
+// directory that has gone, too, nothing can be.
+bool Collector::IsDraft(const Access& access) const {
+  if (!access.mutated || access.pre_state != PreState::kMissing ||
+      access.is_output) {
+    return false;
+  }
+  const auto above = in_.root.size() < access.path.size()
+                         ? accesses_.find(std::string(base::Dirname(
+                               *base::RelativeTo(access.path, in_.root))))
+                         : accesses_.end();
+  return above == accesses_.end() || !above->second->mutated ||
+         above->second->is_output;
+}
+
+// Nobody looks at the directory when a file in it is written; but without it,
+// that would fail.
+void Collector::CollectOutputDirectories() {
+  std::set<std::string> done;
+  for (const std::string& output : outputs_) {
+    std::string path(base::Dirname(output));
+    while (!path.empty() && done.insert(path).second) {
+      if (!IsIgnoredInput(path)) {
+        CollectDirectory(path);
+      }
+      path = std::string(base::Dirname(path));
+    }
+  }
+}
+
+// A directory that the action fills. If it is known to make it, or was seen to
+// refill it (R-CACHE-16), it may be missing: a hit brings it back. Something
+// else may never stand there.
+void Collector::CollectDirectory(const std::string& path) {
+  const auto found = accesses_.find(path);
+  const Access* access = found == accesses_.end() ? nullptr : found->second;
+  if (access != nullptr && access->mutated) {
+    if (IsOwnDirectory(path)) {
+      Rebuildable(Observe(Observation::EXISTENCE, path));
+    }
+    return;  // else it is collected as any other path
+  }
+  const bool may_be_missing =
+      ensured_.contains(path) || nested_rebuildable_.contains(path) ||
+      (IsOwnDirectory(path) &&
+       ((access != nullptr && (access->observed & track::kListing) != 0) ||
+        IsOwnContent(path, fingerprint::DirectoryDigest().AsBytes())));
+  Observation* observation = Observe(Observation::EXISTENCE, path);
+  if (may_be_missing) {
+    Rebuildable(observation);
   }
 }
 
@@ -37,7 +91,11 @@ bool Collector::WasClearedAway(const std::string& path, const Access& access) {
 }
 
 void Collector::CollectAccess(const std::string& path, const Access& access) {
-  if (IsOwnDirectory(path) || WasClearedAway(path, access)) {
+  if (WasClearedAway(path, access)) {
+    return;
+  }
+  if (IsOwnDirectory(path)) {
+    CollectDirectory(path);
     return;
   }
   if ((access.observed & track::kListing) != 0 && !access.missing &&
@@ -72,7 +130,7 @@ std::vector<Observation::Kind> Collector::KindsOf(const Access& access) const {
     kinds.push_back(Observation::CONTENT);
   } else if (saw(track::kMetadata | track::kLinkMetadata)) {
     kinds.push_back(Observation::METADATA);
-  } else if (saw(track::kExistence) ||
+  } else if (saw(track::kExistence) || IsDraft(access) ||
              (saw(track::kListing) && access.missing)) {
     kinds.push_back(Observation::EXISTENCE);
   }
@@ -91,9 +149,10 @@ void Collector::KnowBefore(Observation* observation, const Access& access) {
     return;
   }
   const bool was_missing = access.pre_state == PreState::kMissing;
-  const bool was_own = access.pre_digest.has_value() &&
-                       IsOwnContent(path, access.pre_digest->AsBytes());
-  if (outputs_.contains(path) && (was_missing || was_own)) {
+  const bool is_restored = outputs_.contains(path);
+  if (is_restored && kind == Observation::CONTENT && WasOwn(path, access)) {
+    out_.action.leftovers.insert(path);
+  } else if (is_restored && (was_missing || WasOwn(path, access))) {
     Rebuildable(observation);
     return;
   }

@@ -53,6 +53,12 @@ void Collector::CollectNestedOutputs() {
   }
   for (const InnerAction& inner : in_.nest->actions) {
     nested_deletions_.insert(inner.deletions.begin(), inner.deletions.end());
+    for (const Seen& seen : inner.seen) {
+      if (seen.observation.kind() == Observation::EXISTENCE &&
+          seen.value.type() == Value::REBUILDABLE) {
+        nested_rebuildable_.insert(seen.observation.path());
+      }
+    }
     for (const std::string& path : inner.outputs) {
       nested_outputs_.insert(path);
       // A listing never shows them, were they there before.
@@ -157,7 +163,11 @@ void Collector::TakeOverListing(const Seen& seen) {
   const auto access = accesses_.find(path);
   const bool was_made = access != accesses_.end() && access->second->mutated &&
                         access->second->pre_state == PreState::kMissing;
-  if (was_made || IsOwnDirectory(path)) {
+  if (was_made) {
+    return;
+  }
+  if (IsOwnDirectory(path)) {
+    CollectDirectory(path);
     return;
   }
   std::string variant = "nested";
@@ -174,11 +184,16 @@ void Collector::TakeOverFile(const Seen& seen) {
   const std::string& path = seen.observation.path();
   const Observation::Kind kind = seen.observation.kind();
   if (kind != Observation::EXECUTED && IsOwnDirectory(path)) {
+    CollectDirectory(path);
     return;
   }
   const auto access = accesses_.find(path);
   if (left_alone_.contains(path) && outputs_.contains(path)) {
-    Rebuildable(Observe(kind, path));
+    if (kind == Observation::CONTENT && seen.value.type() == Value::FILE) {
+      TakeOverLeftover(seen);
+    } else {
+      Rebuildable(Observe(kind, path));
+    }
     return;
   }
   if (access != accesses_.end() && access->second->mutated) {
@@ -230,14 +245,29 @@ void Collector::TakeOverChanged(const Seen& seen, const Access& access) {
   if (IsOwnProduct(seen, access)) {
     return;
   }
+  const bool is_rebuildable =
+      outputs_.contains(path) &&
+      (is_own || IsOwnContent(path, seen.value.digest()));
+  if (is_rebuildable && kind == Observation::CONTENT && !was_missing) {
+    TakeOverLeftover(seen);
+    return;
+  }
   Observation* observation = Observe(kind, path);
   *observation = seen.observation;
-  if (outputs_.contains(path) &&
-      (is_own || IsOwnContent(path, seen.value.digest()))) {
+  if (is_rebuildable) {
     Rebuildable(observation);
   } else {
     Know(*observation, seen.value);
   }
+}
+
+// See cache::FinishedAction::leftovers.
+void Collector::TakeOverLeftover(const Seen& seen) {
+  Observation* observation =
+      Observe(seen.observation.kind(), seen.observation.path());
+  *observation = seen.observation;
+  Know(*observation, seen.value);
+  out_.action.leftovers.insert(observation->path());
 }
 
 // Whether what was seen is certainly not what stood there before the first

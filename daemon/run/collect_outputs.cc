@@ -115,9 +115,13 @@ bool Collector::IsMade(const std::string& path) const {
   const Access& access = *found->second;
   return access.is_output &&
          ((access.observed & (track::kContent | track::kLinkText)) == 0 ||
-          access.pre_state == PreState::kMissing ||
-          (access.pre_digest.has_value() &&
-           IsOwnContent(path, access.pre_digest->AsBytes())));
+          access.pre_state == PreState::kMissing || WasOwn(path, access));
+}
+
+// H4: whether an earlier output stood there before it was changed.
+bool Collector::WasOwn(const std::string& path, const Access& access) const {
+  return access.pre_digest.has_value() &&
+         IsOwnContent(path, access.pre_digest->AsBytes());
 }
 
 }  // namespace vt::run

@@ -73,12 +73,16 @@ class Collector {
   void CollectOutputs();
   void CollectDeletion(const std::string& path, const track::Access& access);
   void FindOwnDirectories();
+  bool WasOwn(const std::string& path, const track::Access& access) const;
   bool IsOwnDirectory(const std::string& directory);
   bool IsMade(const std::string& path) const;
 
   // collect_inputs.cc
   void CollectInputs();
   void CollectAccess(const std::string& path, const track::Access& access);
+  void CollectOutputDirectories();
+  void CollectDirectory(const std::string& path);
+  bool IsDraft(const track::Access& access) const;
   bool WasClearedAway(const std::string& path, const track::Access& access);
   std::vector<Observation::Kind> KindsOf(const track::Access& access) const;
   void KnowBefore(Observation* observation, const track::Access& access);
@@ -104,6 +108,7 @@ class Collector {
   void TakeOverGlob(const Seen& seen);
   void TakeOverListing(const Seen& seen);
   void TakeOverFile(const Seen& seen);
+  void TakeOverLeftover(const Seen& seen);
   void TakeOverChanged(const Seen& seen, const track::Access& access);
   bool IsOwnProduct(const Seen& seen, const track::Access& access) const;
 
@@ -117,9 +122,13 @@ class Collector {
   std::map<std::string, std::set<std::string>> mutated_children_;
   std::set<std::string> mutated_, outputs_;
   std::map<std::string, bool> own_directories_;  // memo
+  // Directories that the action would make if they were missing.
+  std::set<std::string> ensured_;
   // Outputs and deletions of nested actions. `left_alone_`: the outputs that
   // nobody changed in the end, because they were there already.
   std::set<std::string> nested_outputs_, nested_deletions_, left_alone_;
+  // What nested actions need not find, because they make it.
+  std::set<std::string> nested_rebuildable_;
   // What nested actions saw, by what is known of an observation.
   std::set<Key> nested_seen_;
 };

@@ -54,7 +54,7 @@ class Forecaster {
       return true;
     }
     const cache::ActionKey key{step.description, root_, step.tool_env,
-                               step.position};
+                               step.position, step.umask};
     out.found = cache_->Lookup(key);
     out.details = cache_->Describe(key, out.found);
     out.has_baseline = out.found.hit.has_value() || !out.found.miss.first_run;

@@ -88,6 +88,9 @@ std::string DifferenceJson(const Difference& difference) {
     case Difference::TOOLCHAIN:
       named("toolchain", "path", difference.path());
       break;
+    case Difference::UMASK:
+      out.AddString("kind", "umask");
+      break;
     case Difference::TOOL_VALUE:
       named("toolValue", "name", difference.name());
       break;

@@ -129,9 +129,10 @@ absl::Status CheckPrograms(const std::string& root, const plan::Plan& plan,
     if (!missing.ok() || step.program_missing.empty()) {
       return;
     }
+    const cache::ActionKey key{step.description, root, step.tool_env,
+                               step.position, step.umask};
     if (cache == nullptr || step.refresh ||
-        !cache->Lookup({step.description, root, step.tool_env, step.position})
-             .hit.has_value()) {
+        !cache->Lookup(key).hit.has_value()) {
       missing = absl::FailedPreconditionError(step.program_missing);
     }
   });

@@ -80,6 +80,10 @@ void AccessLog::Mutate(const Resolved& at, Change change, bool by_nested) {
     if (!by_nested) {
       Observe(at, kExistence);
     }
+    if (const auto it = states_.find(at.path);
+        it != states_.end() && change == Change::kCreateDirectory) {
+      it->second.is_ensured = true;
+    }
     return;
   }
   for (size_t i = 0; i < at.links.size() && !by_nested; ++i) {
@@ -122,6 +126,7 @@ void AccessLog::Mutate(const Resolved& at, Change change, bool by_nested) {
     NoteOldContent(at.path, change, by_nested, state);
   }
   state->content_mutated |= change != Change::kMode;
+  state->is_ensured |= change == Change::kCreateDirectory;
   state->creation_tried |=
       change == Change::kCreate || change == Change::kCreateDirectory;
 }

@@ -57,7 +57,10 @@ void AccessLog::FinishMutation(const std::string& path, PathState* state) {
     if (state->is_deletion && state->pre == PreState::kFile && !state->digest &&
         digest_) {
       AddFlaw(kDeviceOrLimit,
-              "what was removed is too large or unreadable to be remembered",
+              state->digest_tried
+                  ? "what was removed is too large or unreadable to be "
+                    "remembered"
+                  : "what was removed had been overwritten before, unread",
               path);
     }
   } else if (state->replaced) {
@@ -169,6 +172,7 @@ void AccessLog::Finish(int64_t start_ns, AccessSet* set) {
     access.by_notification = state.by_notification;
     access.by_record = state.by_record;
     access.first_program = state.first_program;
+    access.is_ensured = state.is_ensured;
     access.mutated = state.mutated;
     if (state.mutated) {
       access.pre_state = state.pre;

@@ -56,6 +56,8 @@ struct Access {
   bool by_record = false;
   // Who was heard of it first: index into AccessSet::programs; -1: not known.
   int first_program = -1;
+  // The action tried to make this directory, whether it was there or not.
+  bool is_ensured = false;
   // Only nested actions changed it (ChangeSink). They say what they observed.
   bool by_nested = false;
 };

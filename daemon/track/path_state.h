@@ -39,6 +39,7 @@ struct AccessLog::PathState {
   bool content_mutated = false;  // more than its mode and times
   bool self_mutated = false;     // not by nested actions alone
   bool creation_tried = false;
+  bool is_ensured = false;  // mkdir was tried
   // What was there before was seen to be gone; inode numbers are used again, so
   // the identity at the end does not tell.
   bool replaced = false;

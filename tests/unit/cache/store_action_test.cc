@@ -163,6 +163,41 @@ TEST_F(StoreActionTest, ExplicitInputsCountAsBeforeTheRun) {
   EXPECT_EQ(Reasons(app), "FILE CHANGED src/a");
 }
 
+// `tsc --incremental`: from the .tsbuildinfo of the last run it emits only what
+// changed, so the result is no good for whoever has none.
+TEST_F(StoreActionTest, WhatWasMadeOfALeftoverCountsForItAndForItsSuccessor) {
+  Workspace app(Clone("app"));
+  app.Write("in", "a");
+  app.Observes(Observation::CONTENT, "in");
+  app.Write("state", "state of a");
+  app.Observes(Observation::CONTENT, "state")->set_rebuildable(true);
+  app.finished.outputs = {"state"};
+  Store(&app);  // from nothing
+
+  app.Write("in", "b");
+  const base::Digest before = fingerprint::Sha256("state of a");
+  app.finished.path_set.mutable_observations(1)->set_rebuildable(false);
+  Value& value = app.finished.known_values[{Observation::CONTENT, "state"}];
+  value.set_type(Value::FILE);
+  value.set_digest(std::string(before.AsBytes()));
+  app.finished.leftovers = {"state"};
+  app.Write("state", "state of b");
+  Store(&app);
+  EXPECT_TRUE(Hits(app));
+  app.Write("state", "state of a");
+  EXPECT_TRUE(Hits(app));
+  app.Remove("state");
+  EXPECT_EQ(Reasons(app), "FILE REMOVED state");
+
+  // What was made from nothing is good for all, its own leftovers included.
+  app.Write("in", "a");
+  EXPECT_TRUE(Hits(app));
+  app.Write("state", "state of b");
+  EXPECT_TRUE(Hits(app));
+  app.Write("state", "by hand");
+  EXPECT_FALSE(Hits(app));
+}
+
 TEST_F(StoreActionTest, AMissingOutputIsNotStored) {
   Workspace app(Clone("app"));
   app.Starts();

@@ -29,8 +29,42 @@ TEST_F(CollectTest, ReadsBecomeInputsAndWritesOutputs) {
   made.pre_state = PreState::kMissing;
   const Collected collected = Run();
   EXPECT_FALSE(collected.not_stored.has_value());
-  EXPECT_EQ(Names(collected), "CONTENT src/a.ts\n");
+  // Without the directory writing would fail.
+  EXPECT_EQ(Names(collected), "CONTENT src/a.ts\nEXISTENCE dist\n");
   EXPECT_THAT(collected.action.outputs, ElementsAre("dist/a.js"));
+}
+
+// Seen with mkdir, which is done again if it is missing.
+TEST_F(CollectTest, ADirectoryThatTheActionEnsuresMayBeMissing) {
+  Write("dist/a.js", "a");
+  Write("dist/hand.txt", "h");
+  Saw("dist", track::kExistence).is_ensured = true;
+  Access& made = Saw("dist/a.js", 0);
+  made.mutated = made.is_output = true;
+  made.pre_state = PreState::kMissing;
+  EXPECT_TRUE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
+}
+
+// As `fs.mkdirSync(…, { recursive: true })`: the last one first.
+TEST_F(CollectTest, AboveADirectoryThatTheActionEnsuresNothingNeedsToBe) {
+  Write("dist/a.js", "a");
+  Write("dist/sub/hand.txt", "h");
+  Saw("dist/sub", track::kExistence).is_ensured = true;
+  Access& made = Saw("dist/a.js", 0);
+  made.mutated = made.is_output = true;
+  made.pre_state = PreState::kMissing;
+  EXPECT_TRUE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
+}
+
+TEST_F(CollectTest, ADirectoryThatTheActionOnceMadeMayBeMissing) {
+  Write("dist/a.js", "a");
+  Access& made = Saw("dist/a.js", 0);
+  made.mutated = made.is_output = true;
+  made.pre_state = PreState::kFile;
+  EXPECT_FALSE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
+  own_path_ = "dist";
+  own_digest_ = fingerprint::DirectoryDigest();
+  EXPECT_TRUE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
 }
 
 TEST_F(CollectTest, FilesOutsideTheWorkspaceCountOnlyIfExecuted) {
@@ -77,7 +111,9 @@ TEST_F(CollectTest, DirectoryOfOwnOutputsIsNoInput) {
   made.mutated = made.is_output = true;
   made.pre_state = PreState::kFile;
   const Collected collected = Run();
-  EXPECT_EQ(Names(collected), "");
+  // Missing or a directory: never something else.
+  EXPECT_EQ(Names(collected), "EXISTENCE dist\n");
+  EXPECT_TRUE(Find(collected, Observation::EXISTENCE, "dist")->rebuildable());
   EXPECT_THAT(collected.action.refilled, ElementsAre("dist"));
 }
 
@@ -100,7 +136,7 @@ TEST_F(CollectTest, DirectoryOfRewrittenSourcesStaysAnInput) {
   source.pre_state = PreState::kFile;
   source.pre_digest = fingerprint::Sha256("raw");
   const Collected collected = Run();
-  EXPECT_EQ(Names(collected), "CONTENT src/a.ts\nLISTING src\n");
+  EXPECT_EQ(Names(collected), "CONTENT src/a.ts\nEXISTENCE src\nLISTING src\n");
   EXPECT_THAT(collected.action.refilled, IsEmpty());
 }
 
@@ -132,7 +168,9 @@ TEST_F(CollectTest, RewrittenSourceIsAnOrdinaryInputWithItsOldContent) {
   EXPECT_EQ(base::Digest::FromBytes(value.digest()), before);
 }
 
-TEST_F(CollectTest, RewrittenOwnOutputIsRebuildable) {
+// It counts with the content it had, not as missing: see
+// cache::FinishedAction::leftovers.
+TEST_F(CollectTest, RewrittenOwnOutputIsALeftover) {
   Write("state", "2");
   own_path_ = "state";
   own_digest_ = fingerprint::Sha256("1");
@@ -141,7 +179,11 @@ TEST_F(CollectTest, RewrittenOwnOutputIsRebuildable) {
   access.pre_state = PreState::kFile;
   access.pre_digest = own_digest_;
   const Collected collected = Run();
-  EXPECT_TRUE(Find(collected, Observation::CONTENT, "state")->rebuildable());
+  EXPECT_FALSE(Find(collected, Observation::CONTENT, "state")->rebuildable());
+  EXPECT_THAT(collected.action.leftovers, ElementsAre("state"));
+  const Value& before =
+      collected.action.known_values.at({Observation::CONTENT, "state"});
+  EXPECT_EQ(base::Digest::FromBytes(before.digest()), own_digest_);
 }
 
 // Tool-ipc D10: what a hit would not bring back must be there, unchanged.
