@@ -114,10 +114,14 @@ std::string TaskText(const NewTask& task, absl::string_view indent) {
 
 }  // namespace
 
-std::string ConfigText(const NewConfig& config, const std::string& origin) {
-  std::string out =
-      absl::StrCat("// Written by `vt migrate` from ", origin, ".\n",
-                   Comments(config.notes, ""), "{\n", "  \"tasks\": {\n");
+std::string ConfigText(const NewConfig& config, const std::string& origin,
+                       const std::string& schema) {
+  std::string out = absl::StrCat("// Written by `vt migrate` from ", origin,
+                                 ".\n", Comments(config.notes, ""), "{\n");
+  if (!schema.empty()) {
+    absl::StrAppend(&out, "  \"$schema\": ", JsonString(schema), ",\n");
+  }
+  absl::StrAppend(&out, "  \"tasks\": {\n");
   for (const NewTask& task : config.tasks) {
     absl::StrAppend(&out, Comments(task.notes, "    "), "    ",
                     JsonString(task.name), ": ", TaskText(task, "    "),

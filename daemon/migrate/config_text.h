@@ -10,7 +10,9 @@
 
 namespace vt::migrate {
 
-// The whole file. `origin` is what it was made from.
-std::string ConfigText(const NewConfig& config, const std::string& origin);
+// The whole file. `origin` is what it was made from; `schema` goes into
+// `$schema`, if it is not "".
+std::string ConfigText(const NewConfig& config, const std::string& origin,
+                       const std::string& schema);
 
 }  // namespace vt::migrate

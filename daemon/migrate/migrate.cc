@@ -2,14 +2,18 @@
 
 #include "daemon/migrate/migrate.h"
 
+#include <unistd.h>
+
 #include <map>
 #include <optional>
 #include <set>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 
 #include "daemon/base/file.h"
 #include "daemon/base/path.h"
@@ -53,6 +57,32 @@ absl::StatusOr<Converted> Read(const Project& project,
                                   " does not use ", from));
 }
 
+// How a file in `directory` names the schema: by a path if the workspace has
+// it, as a URL if it lies where it does for everybody on such a machine. Else
+// "", for the file is shared.
+std::string SchemaFor(const Project& project, const std::string& directory,
+                      const MigrateOptions& options) {
+  if (options.schema.empty() || ::access(options.schema.c_str(), R_OK) != 0) {
+    return "";
+  }
+  const std::optional<std::string> inside =
+      base::RelativeTo(options.schema, project.root());
+  if (!inside.has_value()) {
+    return base::IsWithin(options.schema, options.home)
+               ? ""
+               : base::FileUrl(options.schema);
+  }
+  if (absl::StrContains(*inside, "/.")) {
+    return "";  // .pnpm/vtask@1.2.3/…
+  }
+  std::string up;
+  for (const absl::string_view part :
+       absl::StrSplit(directory, '/', absl::SkipEmpty())) {
+    up += part.empty() ? "" : "../";
+  }
+  return absl::StrCat(up.empty() ? "./" : up, *inside);
+}
+
 absl::Status CheckFree(const Project& project, const Converted& converted,
                        bool force) {
   std::vector<std::string> taken;
@@ -85,16 +115,18 @@ std::map<int, std::set<std::string>> Replaced(const Converted& converted) {
 
 absl::StatusOr<std::vector<File>> FilesOf(const Project& project,
                                           const Converted& converted,
-                                          bool move_scripts) {
+                                          const MigrateOptions& options) {
   std::vector<File> files;
   const std::string origin = absl::StrJoin(converted.read, ", ");
   for (const auto& [package, config] : converted.configs) {
-    files.push_back({project.FileOf(package, "vite-task.json"),
-                     ConfigText(config, converted.read.size() <= 2
-                                            ? origin
-                                            : converted.read.front())});
+    files.push_back(
+        {project.FileOf(package, "vite-task.json"),
+         ConfigText(
+             config,
+             converted.read.size() <= 2 ? origin : converted.read.front(),
+             SchemaFor(project, project.package(package).path, options))});
   }
-  if (move_scripts) {
+  if (options.move_scripts) {
     for (const auto& [package, names] : Replaced(converted)) {
       const std::string file = project.FileOf(package, "package.json");
       VT_ASSIGN_OR_RETURN(const std::string text,
@@ -165,7 +197,7 @@ absl::StatusOr<std::string> Migrate(const std::string& cwd,
   VT_RETURN_IF_ERROR(
       CheckFree(project, converted, options.force || options.dry_run));
   VT_ASSIGN_OR_RETURN(const std::vector<File> files,
-                      FilesOf(project, converted, options.move_scripts));
+                      FilesOf(project, converted, options));
   if (!options.dry_run) {
     for (const File& file : files) {
       VT_RETURN_IF_ERROR(

@@ -19,6 +19,9 @@ struct MigrateOptions {
                               // package.json
   std::string from;           // "turbo", "nx" or "wireit"; "": what is found
   mode_t umask = 022;
+  // Absolute, of vite-task.schema.json as it is installed; and the user's home.
+  std::string schema;
+  std::string home;
 };
 
 // Reads the workspace of absolute `cwd`, writes the files, and returns what to

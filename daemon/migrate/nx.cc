@@ -11,12 +11,13 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
+#include "daemon/migrate/members.h"
+#include "daemon/migrate/nx_command.h"
 #include "daemon/migrate/nx_inputs.h"
 #include "daemon/migrate/nx_project.h"
 
@@ -24,47 +25,6 @@ namespace vt::migrate {
 namespace {
 
 using base::Json;
-
-// What the executors of Nx's own plugins run, as far as it is one command.
-const std::map<std::string, std::string>& Executors() {
-  static const auto* const executors = new std::map<std::string, std::string>{
-      {"@nx/vite:build", "vite build"},
-      {"@nx/vite:dev-server", "vite"},
-      {"@nx/vite:preview-server", "vite preview"},
-      {"@nx/vite:test", "vitest run"},
-      {"@nx/vitest:test", "vitest run"},
-      {"@nx/jest:jest", "jest"},
-      {"@nx/eslint:lint", "eslint ."},
-      {"@nx/linter:eslint", "eslint ."},
-      {"@nx/webpack:webpack", "webpack build"},
-      {"@nx/rollup:rollup", "rollup -c"},
-      {"@nx/next:build", "next build"},
-      {"@nx/next:server", "next dev"},
-      {"@nx/playwright:playwright", "playwright test"},
-      {"@nx/cypress:cypress", "cypress run"},
-      {"@nx/storybook:build", "storybook build"},
-      {"@nx/storybook:storybook", "storybook dev"}};
-  return *executors;
-}
-
-using Target = std::map<std::string, const Json*>;
-
-void Merge(const Json* object, Target* target) {
-  if (object != nullptr) {
-    for (const base::JsonMember& member : object->members) {
-      (*target)[member.key] = &member.value;
-    }
-  }
-}
-
-const Json* Get(const Target& target, const char* key) {
-  const auto found = target.find(key);
-  return found == target.end() ? nullptr : found->second;
-}
-
-std::string TextOf(const Json* value) {
-  return value != nullptr && value->is_string() ? value->text : "";
-}
 
 class Converter {
  public:
@@ -75,20 +35,15 @@ class Converter {
  private:
   void ReadGlobals();
   void ConvertProject(const NxProject& project);
-  Target TargetOf(const NxProject& project, const std::string& name) const;
+  Members TargetOf(const NxProject& project, const std::string& name) const;
   std::set<std::string> TargetNames(const NxProject& project) const;
   NewTask ConvertTarget(const NxProject& project, const std::string& name,
-                        const Target& target);
-  // Fills in the commands. False: there is no equivalent.
-  bool AddCommand(const NxProject& project, const Target& target,
-                  NewTask* task) const;
-  static void AddRunCommands(const NxProject& project, const Json* options,
-                             NewTask* task);
+                        const Members& target);
   void AddDependsOn(const NxProject& project, const Json* entries,
                     NewTask* task) const;
   void AddDependency(const NxProject& from, const std::string& project,
                      const std::string& target, NewTask* task) const;
-  bool IsCached(const std::string& name, const Target& target) const;
+  bool IsCached(const std::string& name, const Members& target) const;
   NamedInputs NamedInputsOf(const NxProject& project) const;
   const NxProject* ProjectNamed(absl::string_view name) const;
   // The name of the task that `target` of `project` becomes.
@@ -200,16 +155,16 @@ std::set<std::string> Converter::TargetNames(const NxProject& project) const {
   return names;
 }
 
-Target Converter::TargetOf(const NxProject& project,
-                           const std::string& name) const {
-  Target own;
+Members Converter::TargetOf(const NxProject& project,
+                            const std::string& name) const {
+  Members own;
   for (const std::optional<Json>* from :
        {&project.manifest_nx, &project.project_json}) {
     const Json* targets =
         from->has_value() ? (*from)->Find("targets") : nullptr;
     Merge(targets != nullptr ? targets->Find(name) : nullptr, &own);
   }
-  Target target;
+  Members target;
   if (const Json* defaults =
           nx_.has_value() ? nx_->Find("targetDefaults") : nullptr;
       defaults != nullptr) {
@@ -226,7 +181,7 @@ Target Converter::TargetOf(const NxProject& project,
 NamedInputs Converter::NamedInputsOf(const NxProject& project) const {
   NamedInputs named;
   const auto add = [&named](const std::optional<Json>& from) {
-    Target sets;
+    Members sets;
     Merge(from.has_value() ? from->Find("namedInputs") : nullptr, &sets);
     for (const auto& [name, value] : sets) {
       named[name] = value;
@@ -243,7 +198,7 @@ void Converter::ConvertProject(const NxProject& project) {
       project.package >= 0 ? project.package : project_.PackageAt("");
   NewConfig config;
   for (const std::string& name : TargetNames(project)) {
-    const Target target = TargetOf(project, name);
+    const Members target = TargetOf(project, name);
     NewTask task = ConvertTarget(project, name, target);
     if (!task.commands.empty() || !task.depends_on.empty()) {
       config.tasks.push_back(std::move(task));
@@ -261,7 +216,7 @@ void Converter::ConvertProject(const NxProject& project) {
   }
 }
 
-bool Converter::IsCached(const std::string& name, const Target& target) const {
+bool Converter::IsCached(const std::string& name, const Members& target) const {
   const Json* cache = Get(target, "cache");
   const Json* continuous = Get(target, "continuous");
   if (continuous != nullptr && continuous->is_bool() && continuous->boolean) {
@@ -273,10 +228,10 @@ bool Converter::IsCached(const std::string& name, const Target& target) const {
 
 NewTask Converter::ConvertTarget(const NxProject& project,
                                  const std::string& name,
-                                 const Target& target) {
+                                 const Members& target) {
   NewTask task;
   task.name = TaskName(project, name);
-  if (!AddCommand(project, target, &task)) {
+  if (!AddNxCommand(project_, project, target, &task)) {
     // A target without executor is the script of that name, or nothing but its
     // dependencies.
     const bool has_script = project.package >= 0 &&
@@ -313,106 +268,6 @@ NewTask Converter::ConvertTarget(const NxProject& project,
     }
   }
   return task;
-}
-
-bool Converter::AddCommand(const NxProject& project, const Target& target,
-                           NewTask* task) const {
-  const std::string executor = TextOf(Get(target, "executor"));
-  const Json* options = Get(target, "options");
-  if (const std::string command = TextOf(Get(target, "command"));
-      !command.empty() || executor == "nx:run-commands" ||
-      executor == "@nrwl/workspace:run-commands") {
-    AddRunCommands(project, options, task);
-    if (!command.empty()) {
-      task->commands.insert(task->commands.begin(), command);
-    }
-    for (std::string& text : task->commands) {
-      text = absl::StrReplaceAll(
-          text, {{"{projectRoot}", project.path.empty() ? "." : project.path},
-                 {"{workspaceRoot}", "."},
-                 {"{projectName}", project.name}});
-    }
-    return !task->commands.empty();
-  }
-  if (executor == "nx:run-script") {
-    const std::string script =
-        TextOf(options != nullptr ? options->Find("script") : nullptr);
-    if (project.package >= 0 &&
-        project_.Script(project.package, script) != nullptr) {
-      *task = project_.TaskOfScript(project.package, script);
-      task->replaces = "";
-      return true;
-    }
-  }
-  if (const auto known = Executors().find(executor);
-      known != Executors().end()) {
-    task->commands = {known->second};
-    task->notes.push_back(absl::StrCat(
-        "was executor ", executor,
-        options != nullptr && !options->members.empty()
-            ? ": look whether its options are in the tool's own configuration"
-            : ""));
-    return true;
-  }
-  return false;
-}
-
-// Commands of nx:run-commands run in the root of the workspace unless they say
-// where.
-void Converter::AddRunCommands(const NxProject& project, const Json* options,
-                               NewTask* task) {
-  std::string cwd;
-  std::vector<std::pair<std::string, std::string>> env;
-  const auto find = [&](const char* key) {
-    return options != nullptr ? options->Find(key) : nullptr;
-  };
-  if (const Json* commands = find("commands"); commands != nullptr) {
-    for (const Json& entry : commands->items) {
-      const std::string text =
-          entry.is_string() ? entry.text : TextOf(entry.Find("command"));
-      if (!text.empty()) {
-        task->commands.push_back(text);
-      }
-    }
-    const Json* parallel = find("parallel");
-    if (task->commands.size() > 1 &&
-        (parallel == nullptr || !parallel->is_bool() || parallel->boolean)) {
-      task->notes.emplace_back(
-          "ran in parallel; here one after the other: make tasks of them and "
-          "depend on those to have them at once");
-    }
-  }
-  if (const std::string command = TextOf(find("command")); !command.empty()) {
-    task->commands.push_back(command);
-  }
-  if (const Json* values = find("env"); values != nullptr) {
-    for (const base::JsonMember& member : values->members) {
-      env.emplace_back(member.key, member.value.text);
-    }
-  }
-  for (std::string& command : task->commands) {
-    command = WithEnv(command, env);
-  }
-  if (find("args") != nullptr) {
-    task->notes.emplace_back("`args` has no equivalent: add them by hand");
-  }
-  cwd = absl::StrReplaceAll(
-      TextOf(find("cwd")),
-      {{"{projectRoot}", project.path}, {"{workspaceRoot}", "."}});
-  cwd = base::NormalizePath(cwd);
-  if (cwd == project.path) {
-    task->cwd = "";
-  } else if (project.package < 0 || project.path.empty()) {
-    task->cwd = cwd.empty() ? "." : cwd;  // the root's configuration
-  } else {
-    std::string up;
-    for (size_t i = 0; i <= static_cast<size_t>(std::count(
-                                project.path.begin(), project.path.end(), '/'));
-         ++i) {
-      absl::StrAppend(&up, i == 0 ? "" : "/", "..");
-    }
-    task->cwd = cwd.empty() ? up : absl::StrCat(up, "/", cwd);
-  }
 }
 
 // "target", "^target", "project:target", { target, projects, dependencies }.

@@ -14,6 +14,7 @@
 #include "absl/strings/strip.h"
 
 #include "daemon/base/status.h"
+#include "daemon/migrate/members.h"
 
 namespace vt::migrate {
 namespace {
@@ -22,13 +23,7 @@ using base::Json;
 
 // The settings of one task, key by key: those of a package's turbo.json replace
 // the root's.
-using Settings = std::map<std::string, const Json*>;
-
-void Merge(const Json& object, Settings* settings) {
-  for (const base::JsonMember& member : object.members) {
-    (*settings)[member.key] = &member.value;
-  }
-}
+using Settings = Members;
 
 const Json* TasksOf(const Json& turbo) {
   const Json* tasks = turbo.Find("tasks");
@@ -152,12 +147,12 @@ Settings Converter::SettingsOf(int package, const std::string& task,
     found = tasks->Find(task);
   }
   if (found != nullptr && found->is_object()) {
-    Merge(*found, &settings);
+    Merge(found, &settings);
   }
   if (const Json* ours = own != nullptr ? TasksOf(*own) : nullptr;
       ours != nullptr && ours->Find(task) != nullptr &&
       ours->Find(task)->is_object()) {
-    Merge(*ours->Find(task), &settings);
+    Merge(ours->Find(task), &settings);
   }
   return settings;
 }

@@ -31,10 +31,11 @@ TEST(ConfigTextTest, WritesWhatIsSetAndNothingElse) {
   plain.name = "plain";
   plain.commands = {"d"};
   config.tasks = {build, off, plain};
-  const std::string text = ConfigText(config, "turbo.json");
+  const std::string text = ConfigText(config, "turbo.json", "./s.json");
   EXPECT_EQ(text, R"(// Written by `vt migrate` from turbo.json.
 // on top
 {
+  "$schema": "./s.json",
   "tasks": {
     // first
     // second
