@@ -8,7 +8,9 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "daemon/base/path.h"
@@ -36,10 +38,30 @@ void FillStandardDescriptors() {
   }
 }
 
+// Whether the program was called by a name that is short for `vt run`.
+bool IsRun(const char* name) {
+  const absl::string_view program = vt::base::Basename(name);
+  return program == "vtr" || program == "vpr";
+}
+
 int Main(int argc, char** argv) {
+  // `vt -C DIR …`, as `vp` has it; behind `vtr` it is a flag of `vt run`.
+  if (argc > 1 && std::strcmp(argv[1], "-C") == 0 && !IsRun(argv[0])) {
+    if (argc < 3) {
+      vt::shim::Complain("-C needs a directory");
+      return vt::shim::kExitUsage;
+    }
+    if (::chdir(argv[2]) != 0) {
+      vt::shim::Complain("-C: `" + std::string(argv[2]) +
+                         "`: " + std::strerror(errno));
+      return vt::shim::kExitUsage;
+    }
+    argv[2] = argv[0];
+    argv += 2;
+    argc -= 2;
+  }
   // `vtr daemon` is a task of that name.
-  const absl::string_view program = vt::base::Basename(argc > 0 ? argv[0] : "");
-  const bool is_run = program == "vtr" || program == "vpr";
+  const bool is_run = IsRun(argc > 0 ? argv[0] : "");
   std::string word = argc > 1 ? argv[1] : "";
   char help[] = "--help";
   if (!is_run && word == "help" && argc == 3 && argv[2][0] != '-') {

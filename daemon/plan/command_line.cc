@@ -38,6 +38,7 @@ Commands:
   help [COMMAND]            Show this help, or that of a command
 
 Options:
+  -C <DIR>                  Work as if started in DIR
   -h, --help                Show help; `vt run --help` has all options
   -V, --version             Show the version
 
@@ -147,14 +148,15 @@ absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argv) {
   if (command == "-V" || command == "--version") {
     return PrintText{absl::StrCat("vt ", base::Version(), "\n"), 0};
   }
+  const std::string nearest = base::DidYouMean(
+      command, {"run", "trace", "report", "cache", "migrate", "completion",
+                "daemon", "help", "--help", "--version"});
   return UsageError(
-      absl::StrCat(absl::StartsWith(command, "-") ? "unexpected argument `"
-                                                  : "Command '",
-                   command,
-                   absl::StartsWith(command, "-") ? "`" : "' not found",
-                   base::DidYouMean(command, {"run", "trace", "report", "cache",
-                                              "migrate", "completion", "daemon",
-                                              "help", "--help", "--version"})),
+      absl::StartsWith(command, "-")
+          ? absl::StrCat("unexpected argument `", command, "`", nearest)
+          : absl::StrCat("Command '", command, "' not found", nearest,
+                         "\n* a task of this name is run by `vt run ", command,
+                         "`"),
       "vt <COMMAND>");
 }
 

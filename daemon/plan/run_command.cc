@@ -422,9 +422,11 @@ absl::StatusOr<std::optional<RunFlags>> ParseNestedRun(
 
 bool IsNestedRunner(const std::vector<std::string>& words) {
   const absl::string_view program = base::Basename(words[0]);
+  // Behind `-C DIR`.
+  const size_t at = words.size() > 3 && words[1] == "-C" ? 3 : 1;
   return program == "vpr" || program == "vtr" ||
-         ((program == "vp" || program == "vt") && words.size() > 1 &&
-          (words[1] == "run" || words[1] == "cache"));
+         ((program == "vp" || program == "vt") && words.size() > at &&
+          (words[at] == "run" || words[at] == "cache"));
 }
 
 std::vector<FlagInfo> RunFlagInfos() {
@@ -463,7 +465,11 @@ Examples:
       " -r build               run it everywhere, dependencies first\n  ",
       usage, " -F 'app...' build      run it in app and what app needs\n  ",
       usage, " -F '...[main]' test    what has changed, and what uses it\n  ",
-      usage, " app#test --watch       pass arguments to the task\n");
+      usage, " app#test --watch       pass arguments to the task\n",
+      R"(
+Exit code: that of the task that failed first; 1 if the run cannot be planned,
+2 for faults of configuration and command line, 130 if it was interrupted.
+)");
 }
 
 }  // namespace vt::plan

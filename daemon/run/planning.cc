@@ -179,8 +179,13 @@ vtask::v1::ActionRef RefOf(const plan::PlannedTask& task,
   ref.set_index(index);
   ref.set_package(task.package_name);
   ref.set_package_path(task.package_path.empty() ? "." : task.package_path);
-  ref.set_task(task.name);
-  ref.set_label(task.label);
+  // A hook is shown by its own name.
+  const std::string& name = step.hook.empty() ? task.name : step.hook;
+  ref.set_task(name);
+  ref.set_label(step.hook.empty() ? task.label
+                : task.package_name.empty()
+                    ? name
+                    : absl::StrCat(task.package_name, "#", name));
   ref.set_cwd(step.display_cwd);
   ref.set_command(step.display_command);
   return ref;

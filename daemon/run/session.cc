@@ -166,6 +166,9 @@ void SessionImpl::StartMigration(const plan::MigrateFlags& flags) {
   options.move_scripts = flags.move_scripts;
   options.from = flags.from;
   options.umask = static_cast<mode_t>(start_.caller().umask());
+  options.schema = base::JoinPath(engine_->options.schema_directory,
+                                  "vite-task.schema.json");
+  options.home = EnvOf("HOME");
   engine_->workers->Run(
       [cwd = facts_.cwd, options] { return migrate::Migrate(cwd, options); },
       [this](absl::StatusOr<std::string> text) {

@@ -20,6 +20,13 @@ class TreeTest(VtTest):
             self.assertTrue(os.access(DIST / program, os.X_OK), program)
         self.assertTrue((DIST / 'lib/vtask/vt_client.node').is_file())
 
+    def test_every_schema_is_installed(self):
+        schemas = list((ROOT / 'docs/schema').iterdir())
+        self.assertGreaterEqual(len(schemas), 5)
+        for schema in schemas:
+            installed = DIST / 'share/vtask/schema' / schema.name
+            self.assertEqual(installed.read_text(), schema.read_text())
+
     def test_works_when_copied_elsewhere(self):
         copy = self.tmp / 'copy of dist'
         shutil.copytree(DIST, copy, symlinks=True)

@@ -60,6 +60,20 @@ class OutputTest(VtTest):
         self.assertEqual(len(body.rstrip('\n')), size - 1)
         self.assertTrue(warm.out.split('\n', 1)[1].startswith(body))
 
+    def test_a_hook_carries_its_own_name(self):
+        self.package({}, scripts={'prebuild': 'echo before', 'build': 'echo it'})
+        out = self.assertOk(self.vt('run', '--log', 'labeled', '-v', 'build')).out
+        for text in ('[app#prebuild] before\n', '[app#build] it\n',
+                     '[1] app#prebuild: $ echo before', '[2] app#build: $ echo it'):
+            self.assertIn(text, out)
+
+    def test_works_in_another_directory_on_request(self):
+        self.write('sub/package.json', {'name': 'sub', 'scripts': {'hi': 'pwd'}})
+        out = self.assertOk(self.vt('-C', self.workspace / 'sub', 'run', 'hi')).out
+        self.assertIn(f'{self.workspace.resolve()}/sub\n', out)
+        for words in (('-C',), ('-C', 'nowhere', 'run', 'hi')):
+            self.assertIn('-C', self.assertCode(2, self.vt(*words)).err)
+
     def test_labeled_lines_carry_their_task(self):
         for _ in ('cold', 'warm'):
             out = self.assertOk(self.vt('run', '--log', 'labeled', 'say')).out

@@ -194,6 +194,9 @@ TEST(CommandLineTest, OtherCommands) {
 TEST(CommandLineTest, UnknownCommandsGetASuggestion) {
   const std::pair<Args, const char*> rows[] = {
       {{"rnu"}, "Command 'rnu' not found; did you mean `run`?"},
+      {{"build"},
+       "Command 'build' not found\n* a task of this name is run by `vt run "
+       "build`"},
       {{"cache", "bogus"}, "Command 'bogus' not found"},
       {{"cache", "claen"}, "did you mean `clean`?"},
       {{"cache", "clean", "x"}, "Unexpected argument 'x'"},
