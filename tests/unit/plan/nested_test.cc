@@ -162,6 +162,31 @@ TEST_F(NestedTest, ARunOfWhatItIsPartOfIsLeftOut) {
   EXPECT_THAT(Lines({"all"}), ElementsAre("$ echo 1", "$ echo 2"));
 }
 
+// As a process of its own, in shell syntax.
+TEST_F(NestedTest, ARunThatAsksForWhatItIsPartOfIsEmpty) {
+  WriteWorkspace(R"("build": "vt run -r build | cat")");
+  const auto outer = Make({"-r", "build"});
+  ASSERT_THAT(outer, test::IsOk());
+  inside_ = {{root(), "", "build", "root#build", outer->query}};
+  EXPECT_THAT(Tasks({"-r", "build"}), IsEmpty());
+  // Another question: without the task that asks.
+  EXPECT_THAT(Tasks({"-F", "*", "--ignore-depends-on", "build"}),
+              ElementsAre("b#build", "a#build<b#build>"));
+}
+
+TEST_F(NestedTest, TheDefaultVariablesPassWithThoseOfThePrefix) {
+  WriteRoot(R"("a": "TZ=UTC HIDDEN=1 vt run b")");
+  Write("vite-task.json", R"({"tasks": {"b": "ls"}})");
+  env_["LANG"] = "C";
+  env_["OTHER"] = "x";
+  const Step nested = OnlyStep("a");
+  ASSERT_NE(nested.nested, nullptr);
+  const std::vector<std::string>& env = nested.nested->tasks[0].steps[0].env;
+  EXPECT_THAT(env, testing::IsSupersetOf({"HOME=/home/x", "LANG=C", "TZ=UTC"}));
+  EXPECT_THAT(env, Not(testing::Contains(StartsWith("OTHER="))));
+  EXPECT_THAT(env, Not(testing::Contains(StartsWith("HIDDEN="))));
+}
+
 TEST_F(NestedTest, TheTaskThatRunsItIsBypassed) {
   // b -> root -> a would be the order of `-r`; without the root: b -> a.
   Write("package.json", R"({"name": "root", "workspaces": ["p/*"],

@@ -383,6 +383,44 @@ TEST_F(PlanTest, WhatIsSetForTheMachineIsPartOfEachStep) {
   EXPECT_TRUE(described().strict_tracking());
 }
 
+TEST_F(PlanTest, IndependentTasksAreInTheOrderOfPackagesThenNames) {
+  WriteRoot();
+  Write("vite-task.json", R"({"tasks": {"all": {"command": "echo",
+      "dependsOn": ["b#one", "a#two", "b#one", "a#three"]}}})");
+  WritePackage("a", "", R"("two": "echo", "three": "echo")");
+  WritePackage("b", "", R"("one": "echo")");
+  EXPECT_THAT(Tasks({"all"}), ElementsAre("a#three", "a#two", "b#one",
+                                          "root#all<a#three,a#two,b#one>"));
+}
+
+TEST_F(PlanTest, FromNamesTheFieldsThatCount) {
+  WriteRoot();
+  WritePackage("lib", "", "\"s\": \"echo\"");
+  WritePackage("dev", "", "\"s\": \"echo\"");
+  Write("p/app/package.json",
+        R"({"name": "app", "dependencies": {"lib": "workspace:*"},
+            "devDependencies": {"dev": "workspace:*"}})");
+  Write("p/app/vite-task.json", R"({"tasks": {
+    "a": {"command": "echo", "dependsOn": [
+        {"task": "s", "from": "dependencies"}]},
+    "b": {"command": "echo", "dependsOn": [
+        {"task": "s", "from": ["devDependencies"]}]},
+    "c": {"command": "echo", "dependsOn": [
+        {"task": "s", "from": ["devDependencies", "dependencies"]}]}}})");
+  EXPECT_THAT(Tasks({"app#a"}), ElementsAre("lib#s", "app#a<lib#s>"));
+  EXPECT_THAT(Tasks({"app#b"}), ElementsAre("dev#s", "app#b<dev#s>"));
+  EXPECT_THAT(Tasks({"app#c"}),
+              ElementsAre("dev#s", "lib#s", "app#c<dev#s,lib#s>"));
+}
+
+TEST_F(PlanTest, ATaskIsNoHook) {
+  WriteRoot(R"("build": "echo it", "preother": "echo no")");
+  Write("vite-task.json", R"({"tasks": {"prebuild": "echo before",
+                                        "other": "echo other"}})");
+  EXPECT_THAT(Lines({"build"}), ElementsAre("$ echo it"));
+  EXPECT_THAT(Lines({"other"}), ElementsAre("$ echo other"));
+}
+
 TEST_F(PlanTest, TheConcurrencyLimitHasItsOrderOfPrecedence) {
   WriteRoot("\"t\": \"echo\"");
   auto limit = [this](std::vector<std::string> args) {
