@@ -68,6 +68,9 @@ bool IsPlainType(Value::Type type) {
 }
 
 Difference::Change ChangeOf(Value::Type before, Value::Type now) {
+  if (IsAbsent(before) && IsAbsent(now)) {
+    return Difference::CHANGED;  // a file came into the way, or left it
+  }
   if (IsAbsent(before)) {
     return Difference::ADDED;
   }

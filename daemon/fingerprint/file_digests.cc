@@ -305,6 +305,7 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
     const bool absent = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ||
                         errno == ENAMETOOLONG;
     state.type = absent ? Value::MISSING : Value::UNREADABLE;
+    state.is_blocked = errno == ENOTDIR;
     return state;
   }
   FileState state = StateOf(st);

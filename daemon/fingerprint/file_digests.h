@@ -30,6 +30,8 @@ namespace vt::fingerprint {
 // What stands at a path now.
 struct FileState {
   vtask::storage::v1::Value::Type type = vtask::storage::v1::Value::MISSING;
+  // MISSING, because something on the way is no directory (ENOTDIR).
+  bool is_blocked = false;
   uint32_t mode = 0;  // st_mode & 07777
   uint64_t size = 0;
   int64_t mtime_ns = 0;

@@ -29,6 +29,11 @@ bool ReadLink(const std::string& path, std::string* text) {
   return n >= 0;
 }
 
+// Programs tell ENOTDIR from ENOENT, as in the text of an error.
+uint32_t CountedMode(const FileState& state) {
+  return state.is_blocked ? kBlocked : ComparedMode(state.type, state.mode);
+}
+
 Value ObserveContent(const std::string& root, const std::string& path,
                      bool follow, const World& world) {
   const FileState state =
@@ -38,7 +43,7 @@ Value ObserveContent(const std::string& root, const std::string& path,
   if (state.content.has_value()) {
     SetDigest(*state.content, value.mutable_digest());
   }
-  value.set_mode(ComparedMode(state.type, state.mode));
+  value.set_mode(CountedMode(state));
   return value;
 }
 
@@ -48,7 +53,7 @@ Value ObserveStatus(const std::string& path, bool with_size,
                                             /*want_content=*/false);
   Value value;
   value.set_type(state.type);
-  value.set_mode(ComparedMode(state.type, state.mode));
+  value.set_mode(CountedMode(state));
   if (with_size && state.type == Value::FILE) {
     value.set_size(state.size);
   }
@@ -63,7 +68,9 @@ Value ObserveLink(const std::string& path, const World& world) {
     SetDigest(LinkDigest(world.root, text), value.mutable_digest());
     return value;
   }
-  value.set_type(world.files->Look(world.root, path, false, false).type);
+  const FileState state = world.files->Look(world.root, path, false, false);
+  value.set_type(state.type);
+  value.set_mode(state.is_blocked ? kBlocked : 0);
   return value;
 }
 
@@ -73,6 +80,7 @@ Value ObserveListing(const Observation& observation, const std::string& path,
   const FileState state = world.files->Look(world.root, path, false, false);
   value.set_type(state.type);
   if (state.type != Value::DIRECTORY) {
+    value.set_mode(state.is_blocked ? kBlocked : 0);
     return value;
   }
   std::vector<DirectoryEntry> entries;
@@ -164,7 +172,7 @@ bool IsRebuildable(const Observation& observation, const std::string& path,
   const FileState state = world.files->Look(world.root, path, false, true);
   switch (state.type) {
     case Value::MISSING:
-      return true;
+      return !state.is_blocked;
     case Value::DIRECTORY:
       // Listed and refilled: further entries do not count (R-CACHE-16).
       return observation.kind() != Observation::CONTENT &&

@@ -105,6 +105,25 @@ TEST_F(ObserveTest, ContentOfSomethingElseIsItsType) {
   EXPECT_EQ(See(Observation::CONTENT, "none").type(), Value::MISSING);
 }
 
+TEST_F(ObserveTest, MissingBelowAFileIsNotMissingBelowADirectory) {
+  std::filesystem::create_directory(Path("src"));
+  Write("blocked", "");
+  for (const auto kind :
+       {Observation::CONTENT, Observation::METADATA, Observation::EXISTENCE,
+        Observation::LINK, Observation::LISTING}) {
+    const Value missing = See(kind, "src/none");
+    const Value blocked = See(kind, "blocked/none");
+    EXPECT_EQ(missing.type(), Value::MISSING);
+    EXPECT_EQ(blocked.type(), Value::MISSING);
+    EXPECT_TRUE(SameValue(missing, See(kind, "none/none")));
+    EXPECT_FALSE(SameValue(missing, blocked)) << kind;
+  }
+  EXPECT_EQ(See(Observation::CONTENT, "src/none", true).type(),
+            Value::REBUILDABLE);
+  EXPECT_EQ(See(Observation::CONTENT, "blocked/none", true).type(),
+            Value::MISSING);
+}
+
 TEST_F(ObserveTest, LinksCountByTheirText) {
   std::filesystem::create_symlink("one", Path("a"));
   std::filesystem::create_symlink("one", Path("b"));
