@@ -1,0 +1,491 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// vt_act: the body of the tasks of the oracle and the crash test. Its arguments
+// are operations, done one after the other:
+//
+//   vt_act read:a.txt list:src put:out/b.txt:hello
+//
+// What it observes is printed and goes into a running digest; what it writes
+// ends with that digest. So a file that was made from anything but what is on
+// the disk now differs from one that is made now. A failed operation prints its
+// error and is observed like anything else: that a path could not be written
+// is as much an input as what could be read. The exit code is that of `fail`,
+// else 0.
+//
+// With VP_ORACLE_LOG=FILE in the environment it appends to FILE what it saw
+// ("r OPERATION VALUE") and the paths that it changed ("w PATH"), absolute, as
+// one block per process that begins with "a CWD ARGUMENTS".
+//
+// It makes plain system calls through libc. Linked twice, static (every call is
+// notified) and dynamic (after some calls, they are signed; see `warm`).
+
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { kMaxText = 1 << 20 };
+
+static uint64_t digest = 14695981039346656037ULL;
+static int log_fd = -1;
+static char log_text[1 << 16];
+static size_t log_size;
+
+static void Log(const char* kind, const char* a, const char* b) {
+  if (log_fd < 0) {
+    return;
+  }
+  const int n = snprintf(log_text + log_size, sizeof log_text - log_size,
+                         "%s %s %s\n", kind, a, b);
+  if (n > 0 && log_size + (size_t)n < sizeof log_text) {
+    log_size += (size_t)n;
+  }
+}
+
+static void FlushLog(void) {
+  if (log_fd >= 0 && log_size > 0) {
+    const ssize_t n = write(log_fd, log_text, log_size);
+    (void)n;
+    log_size = 0;
+  }
+}
+
+static void Mix(const char* bytes, size_t size) {
+  for (size_t i = 0; i < size; ++i) {
+    digest = (digest ^ (unsigned char)bytes[i]) * 1099511628211ULL;
+  }
+}
+
+static uint64_t Digest(const char* bytes, size_t size) {
+  const uint64_t before = digest;
+  digest = 14695981039346656037ULL;
+  Mix(bytes, size);
+  const uint64_t found = digest;
+  digest = before;
+  return found;
+}
+
+// `value` of what `operation` looked at.
+static void Saw(const char* operation, const char* value) {
+  Mix(operation, strlen(operation));
+  Mix(value, strlen(value));
+  printf("%s = %s\n", operation, value);
+  Log("r", operation, value);
+}
+
+static const char* ErrorName(void) { return strerrorname_np(errno); }
+
+// It is said only if it failed.
+static int Did(const char* operation, int result) {
+  if (result < 0) {
+    Saw(operation, ErrorName());
+  }
+  return result;
+}
+
+static void Changed(const char* path) {
+  char directory[PATH_MAX];
+  if (log_fd < 0 || getcwd(directory, sizeof directory) == NULL) {
+    return;
+  }
+  Log("w", path[0] == '/' ? "" : directory, path);
+}
+
+static char TypeOf(mode_t mode) {
+  return S_ISREG(mode) ? 'f' : S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : '?';
+}
+
+// The whole file, 0-terminated; NULL with errno.
+static char* Slurp(const char* path, size_t* size) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return NULL;
+  }
+  char* text = malloc(kMaxText + 1);
+  *size = 0;
+  ssize_t n;
+  while ((n = read(fd, text + *size, kMaxText - *size)) > 0) {
+    *size += (size_t)n;
+  }
+  const int error = errno;
+  close(fd);
+  if (n < 0) {
+    free(text);
+    errno = error;
+    return NULL;
+  }
+  text[*size] = '\0';
+  return text;
+}
+
+static int WriteFile(const char* path, int flags, mode_t mode, const char* text,
+                     size_t size) {
+  const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, mode);
+  if (fd < 0) {
+    return -1;
+  }
+  const ssize_t n = write(fd, text, size);
+  return close(fd) == 0 && n == (ssize_t)size ? 0 : -1;
+}
+
+static void Read(const char* operation, const char* path, int is_said) {
+  size_t size = 0;
+  char* text = Slurp(path, &size);
+  char value[64];
+  if (text == NULL) {
+    snprintf(value, sizeof value, "%s", ErrorName());
+  } else {
+    snprintf(value, sizeof value, "%016" PRIx64, Digest(text, size));
+  }
+  if (is_said) {
+    Saw(operation, value);
+  } else {
+    Log("r", operation, value);
+  }
+  free(text);
+}
+
+static void Stat(const char* operation, const char* path, int flags) {
+  struct stat status;
+  char value[64];
+  if (fstatat(AT_FDCWD, path, &status, flags) != 0) {
+    Saw(operation, ErrorName());
+    return;
+  }
+  const int is_file = S_ISREG(status.st_mode);
+  snprintf(value, sizeof value, "%c%lld%s", TypeOf(status.st_mode),
+           is_file ? (long long)status.st_size : 0LL,
+           is_file && (status.st_mode & 0100) != 0 ? "x" : "");
+  Saw(operation, value);
+}
+
+static int ByName(const struct dirent** a, const struct dirent** b) {
+  return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int IsNoDot(const struct dirent* entry) {
+  return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+static void List(const char* operation, const char* path) {
+  struct dirent** entries = NULL;
+  const int n = scandir(path, &entries, IsNoDot, ByName);
+  if (n < 0) {
+    Saw(operation, ErrorName());
+    return;
+  }
+  static char value[1 << 14];
+  size_t size = 0;
+  value[0] = '\0';
+  for (int i = 0; i < n; ++i) {
+    const unsigned char type = entries[i]->d_type;
+    const int written = snprintf(value + size, sizeof value - size, "%s%s%s",
+                                 i == 0 ? "" : ",", entries[i]->d_name,
+                                 type == DT_DIR   ? "/"
+                                 : type == DT_LNK ? "@"
+                                                  : "");
+    if (written > 0 && size + (size_t)written < sizeof value) {
+      size += (size_t)written;
+    }
+    free(entries[i]);
+  }
+  free(entries);
+  Saw(operation, value);
+}
+
+static int MakeParents(const char* path) {
+  char copy[PATH_MAX];
+  snprintf(copy, sizeof copy, "%s", path);
+  for (char* at = copy + 1; *at != '\0'; ++at) {
+    if (*at == '/') {
+      *at = '\0';
+      struct stat status;
+      if (mkdir(copy, 0755) == 0) {
+        Changed(copy);
+      } else if (errno != EEXIST || stat(copy, &status) != 0 ||
+                 !S_ISDIR(status.st_mode)) {
+        return -1;
+      }
+      *at = '/';
+    }
+  }
+  return 0;
+}
+
+static void Read(const char* operation, const char* path, int is_said);
+
+static void RemoveTree(const char* operation, const char* path) {
+  struct dirent** entries = NULL;
+  struct stat status;
+  if (lstat(path, &status) != 0) {
+    return;  // as rm -rf
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    if (log_fd >= 0) {
+      Read(operation, path, 0);  // what goes is seen, but only by its digest
+    }
+    Changed(path);
+    Did(operation, unlink(path));
+    return;
+  }
+  const int n = scandir(path, &entries, IsNoDot, ByName);
+  for (int i = 0; i < n; ++i) {
+    char child[PATH_MAX];
+    snprintf(child, sizeof child, "%s/%s", path, entries[i]->d_name);
+    RemoveTree(operation, child);
+    free(entries[i]);
+  }
+  free(entries);
+  Changed(path);
+  Did(operation, rmdir(path));
+}
+
+static void Put(const char* operation, const char* verb, const char* path,
+                const char* text) {
+  char line[4096];
+  const int n =
+      snprintf(line, sizeof line, "%s %016" PRIx64 "\n", text, digest);
+  const size_t size = n < 0 ? 0 : (size_t)n;
+  Changed(path);
+  if (strcmp(verb, "put") == 0) {
+    Did(operation, WriteFile(path, O_TRUNC, 0644, line, size));
+  } else if (strcmp(verb, "append") == 0) {
+    Did(operation, WriteFile(path, O_APPEND, 0644, line, size));
+  } else if (strcmp(verb, "make") == 0) {  // fails if it is there
+    Did(operation, WriteFile(path, O_EXCL, 0644, line, size));
+  } else if (strcmp(verb, "script") == 0) {
+    Did(operation, WriteFile(path, O_TRUNC, 0755, line, size));
+  } else {  // swap: written beside, then renamed
+    char beside[PATH_MAX];
+    snprintf(beside, sizeof beside, "%s.tmp", path);
+    Changed(beside);
+    if (Did(operation, WriteFile(beside, O_TRUNC, 0644, line, size)) == 0 &&
+        Did(operation, rename(beside, path)) < 0) {
+      unlink(beside);
+    }
+  }
+}
+
+// Rewrites a file in place, as a formatter does: the second time changes
+// nothing.
+static void Format(const char* operation, const char* path) {
+  size_t size = 0;
+  char* text = Slurp(path, &size);
+  Read(operation, path, 0);
+  if (text == NULL) {
+    Saw(operation, ErrorName());
+    return;
+  }
+  for (size_t i = 0; i < size; ++i) {
+    if (text[i] >= 'a' && text[i] <= 'z') {
+      text[i] = (char)(text[i] - 'a' + 'A');
+    }
+  }
+  Changed(path);
+  Did(operation, WriteFile(path, O_TRUNC, 0644, text, size));
+  free(text);
+}
+
+// A file of its own that says what it made the last time and of what, as
+// .tsbuildinfo does: if that is still so, it is not written again. Whatever was
+// there before, the same is there after.
+static void Incremental(const char* operation, const char* path) {
+  char line[64];
+  size_t size = 0;
+  const int n = snprintf(line, sizeof line, "info %016" PRIx64 "\n", digest);
+  char* text = Slurp(path, &size);
+  Read(operation, path, 0);
+  if (text == NULL || size != (size_t)n || memcmp(text, line, size) != 0) {
+    Changed(path);
+    Did(operation, WriteFile(path, O_TRUNC, 0644, line, (size_t)n));
+  } else {
+    Changed(path);
+  }
+  free(text);
+}
+
+static int Run(int count, char** operations);
+
+static void Fork(int count, char** operations) {
+  fflush(stdout);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    const int code = Run(count, operations);
+    fflush(stdout);
+    FlushLog();
+    _exit(code);
+  }
+  int status = 0;
+  log_size = 0;  // the child has it
+  waitpid(pid, &status, 0);
+}
+
+// One operation; the number of further operations that are skipped.
+static int Do(const char* operation) {
+  char copy[PATH_MAX + 4096];
+  snprintf(copy, sizeof copy, "%s", operation);
+  char* verb = copy;
+  char* path = strchr(copy, ':');
+  if (path != NULL) {
+    *path++ = '\0';
+  } else {
+    path = copy + strlen(copy);
+  }
+  char* more = strchr(path, ':');
+  if (more != NULL) {
+    *more++ = '\0';
+  } else {
+    more = path + strlen(path);
+  }
+  const char* known[] = {"put", "append", "make", "script", "swap"};
+  for (size_t i = 0; i < sizeof known / sizeof *known; ++i) {
+    if (strcmp(verb, known[i]) == 0) {
+      Put(operation, verb, path, more);
+      return 0;
+    }
+  }
+  if (strcmp(verb, "read") == 0) {
+    Read(operation, path, 1);
+  } else if (strcmp(verb, "peek") == 0) {  // reads, and does nothing with it
+    Read(operation, path, 0);
+  } else if (strcmp(verb, "probe") == 0) {
+    Saw(operation, access(path, F_OK) == 0 ? "yes" : ErrorName());
+  } else if (strcmp(verb, "lstat") == 0) {
+    Stat(operation, path, AT_SYMLINK_NOFOLLOW);
+  } else if (strcmp(verb, "stat") == 0) {
+    Stat(operation, path, 0);
+  } else if (strcmp(verb, "list") == 0) {
+    List(operation, path);
+  } else if (strcmp(verb, "link") == 0) {
+    char text[PATH_MAX];
+    const ssize_t n = readlink(path, text, sizeof text - 1);
+    text[n < 0 ? 0 : n] = '\0';
+    Saw(operation, n < 0 ? ErrorName() : text);
+  } else if (strcmp(verb, "env") == 0) {
+    const char* value = getenv(path);
+    Saw(operation, value == NULL ? "unset" : value);
+  } else if (strcmp(verb, "say") == 0) {
+    printf("%s\n", path);
+  } else if (strcmp(verb, "warn") == 0) {
+    fflush(stdout);
+    fprintf(stderr, "%s\n", path);
+  } else if (strcmp(verb, "mkdir") == 0) {  // mkdir -p
+    if (Did(operation, MakeParents(path)) == 0) {
+      struct stat status;
+      if (mkdir(path, 0755) == 0) {
+        Changed(path);
+      } else if (errno != EEXIST || stat(path, &status) != 0 ||
+                 !S_ISDIR(status.st_mode)) {
+        Saw(operation, ErrorName());
+      }
+    }
+  } else if (strcmp(verb, "rmrf") == 0) {
+    RemoveTree(operation, path);
+  } else if (strcmp(verb, "rm") == 0) {  // rm -f
+    Changed(path);
+    if (unlink(path) != 0 && errno != ENOENT) {
+      Saw(operation, ErrorName());
+    }
+  } else if (strcmp(verb, "rmdir") == 0) {
+    Changed(path);
+    Did(operation, rmdir(path));
+  } else if (strcmp(verb, "move") == 0) {
+    Changed(path);
+    Changed(more);
+    Did(operation, rename(path, more));
+  } else if (strcmp(verb, "copy") == 0) {
+    size_t size = 0;
+    char* text = Slurp(path, &size);
+    if (text == NULL) {
+      Saw(operation, ErrorName());
+    } else {
+      Read(operation, path, 0);
+      Changed(more);
+      Did(operation, WriteFile(more, O_TRUNC, 0644, text, size));
+      free(text);
+    }
+  } else if (strcmp(verb, "symlink") == 0) {  // ln -sf TEXT PATH
+    Changed(more);
+    unlink(more);
+    Did(operation, symlink(path, more));
+  } else if (strcmp(verb, "chmod") == 0) {
+    Changed(path);
+    Did(operation, chmod(path, (mode_t)strtol(more, NULL, 8)));
+  } else if (strcmp(verb, "format") == 0) {
+    Format(operation, path);
+  } else if (strcmp(verb, "incremental") == 0) {
+    Incremental(operation, path);
+  } else if (strcmp(verb, "warm") == 0) {
+    // Enough calls for the preload library to attach.
+    struct stat status;
+    for (int i = 0; i < 24; ++i) {
+      (void)stat("/dev/null", &status);
+    }
+  } else if (strcmp(verb, "if") == 0) {  // else the next one is skipped
+    const int is_there = access(path, F_OK) == 0;
+    Saw(operation, is_there ? "yes" : "no");
+    return is_there ? 0 : 1;
+  } else if (strcmp(verb, "odd") == 0) {  // skips the next one by its content
+    size_t size = 0;
+    char* text = Slurp(path, &size);
+    Read("odd", path, 0);
+    const int is_odd = text != NULL && size > 0 && (text[0] & 1) != 0;
+    Saw(operation, is_odd ? "yes" : "no");
+    free(text);
+    return is_odd ? 0 : 1;
+  } else if (strcmp(verb, "fail") == 0) {  // if it is there
+    if (access(path, F_OK) == 0) {
+      Saw(operation, "yes");
+      return -1;
+    }
+    Saw(operation, "no");
+  } else if (strcmp(verb, "cd") == 0) {
+    Did(operation, chdir(path));
+  } else {
+    fprintf(stderr, "unknown operation %s\n", operation);
+    exit(99);
+  }
+  return 0;
+}
+
+static int Run(int count, char** operations) {
+  for (int i = 0; i < count; ++i) {
+    if (strcmp(operations[i], "fork") == 0) {  // the rest in another process
+      Fork(count - i - 1, operations + i + 1);
+      return 0;
+    }
+    const int skipped = Do(operations[i]);
+    if (skipped < 0) {
+      return 3;
+    }
+    i += skipped;
+  }
+  return 0;
+}
+
+int main(int argc, char** argv) {
+  const char* log = getenv("VP_ORACLE_LOG");
+  char directory[PATH_MAX];
+  if (log != NULL && getcwd(directory, sizeof directory) != NULL) {
+    log_fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    static char line[1 << 15];
+    size_t size = 0;
+    for (int i = 1; i < argc; ++i) {
+      const int n = snprintf(line + size, sizeof line - size, " %s", argv[i]);
+      size += n > 0 && size + (size_t)n < sizeof line ? (size_t)n : 0;
+    }
+    Log("a", directory, line);
+  }
+  const int code = Run(argc - 1, argv + 1);
+  fflush(stdout);
+  FlushLog();
+  return code;
+}
