@@ -13,8 +13,8 @@
 // else 0.
 //
 // With VP_ORACLE_LOG=FILE in the environment it appends to FILE what it saw
-// ("r OPERATION VALUE") and the paths that it changed ("w PATH"), absolute, as
-// one block per process that begins with "a CWD ARGUMENTS".
+// ("r OPERATION VALUE"), what stood there ("k PATH KIND") and the paths that it
+// changed ("w CWD PATH"), as one block that begins with "a CWD ARGUMENTS".
 //
 // It makes plain system calls through libc. Linked twice, static (every call is
 // notified) and dynamic (after some calls, they are signed; see `warm`).
@@ -73,6 +73,37 @@ static uint64_t Digest(const char* bytes, size_t size) {
   return found;
 }
 
+static const char* ErrorName(void) { return strerrorname_np(errno); }
+
+static char TypeOf(mode_t mode) {
+  return S_ISREG(mode) ? 'f' : S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : '?';
+}
+
+// What else the cache takes note of at a path that is looked at, beside what
+// the operation says of it.
+static void LogKind(const char* path) {
+  struct stat status;
+  char value[PATH_MAX + 8];
+  if (log_fd < 0) {
+    return;
+  }
+  if (lstat(path, &status) != 0) {
+    Log("k", path, ErrorName());
+    return;
+  }
+  value[0] = TypeOf(status.st_mode);
+  value[1] = (status.st_mode & 0100) != 0 ? 'x' : '-';
+  const ssize_t n =
+      S_ISLNK(status.st_mode) ? readlink(path, value + 2, PATH_MAX) : 0;
+  value[2 + (n < 0 ? 0 : n)] = '\0';
+  Log("k", path, value);
+  if (S_ISLNK(status.st_mode) && stat(path, &status) == 0) {
+    value[0] = TypeOf(status.st_mode);
+    value[2] = '\0';
+    Log("k", path, value);
+  }
+}
+
 // `value` of what `operation` looked at.
 static void Saw(const char* operation, const char* value) {
   Mix(operation, strlen(operation));
@@ -80,8 +111,6 @@ static void Saw(const char* operation, const char* value) {
   printf("%s = %s\n", operation, value);
   Log("r", operation, value);
 }
-
-static const char* ErrorName(void) { return strerrorname_np(errno); }
 
 // It is said only if it failed.
 static int Did(const char* operation, int result) {
@@ -97,10 +126,6 @@ static void Changed(const char* path) {
     return;
   }
   Log("w", path[0] == '/' ? "" : directory, path);
-}
-
-static char TypeOf(mode_t mode) {
-  return S_ISREG(mode) ? 'f' : S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : '?';
 }
 
 // The whole file, 0-terminated; NULL with errno.
@@ -344,6 +369,13 @@ static int Do(const char* operation) {
     *more++ = '\0';
   } else {
     more = path + strlen(path);
+  }
+  const char* looks[] = {"read", "peek", "probe", "lstat", "stat", "link",
+                         "list", "if",   "odd",   "fail",  "copy", "format"};
+  for (size_t i = 0; i < sizeof looks / sizeof *looks; ++i) {
+    if (strcmp(verb, looks[i]) == 0) {
+      LogKind(path);
+    }
   }
   const char* known[] = {"put", "append", "make", "script", "swap"};
   for (size_t i = 0; i < sizeof known / sizeof *known; ++i) {

@@ -66,6 +66,7 @@ class Seen:
     """What vt_act told of one action in the double."""
     what: str  # directory and operations
     values: list
+    kinds: list  # what stood at the paths that it looked at
     changed: list  # paths, relative to the root
 
     @property
@@ -111,9 +112,11 @@ def parse_log(text, root):
     for line in text.replace(f'{root}/', '').replace(f'{root} ', ' ').splitlines():
         kind, _, rest = line.partition(' ')
         if kind == 'a':
-            actions.append(Seen(rest, [], []))
+            actions.append(Seen(rest, [], [], []))
         elif kind == 'r':
             actions[-1].values.append(rest)
+        elif kind == 'k':
+            actions[-1].kinds.append(rest)
         elif kind == 'w':
             where, _, path = rest.partition(' ')
             actions[-1].changed.append(os.path.normpath(os.path.join(where, path)))
@@ -140,8 +143,8 @@ class Lab:
         for path, text in files.items():
             tree.put(self.workspace, path, ('f', 0o644, text.encode()))
         self.in_double = {}
-        # What an action saw -> the step after which it was stored.
-        self.known = {}
+        # What an action saw -> [(kinds, step)] when it was stored.
+        self.known = collections.defaultdict(list)
         # (action, path) -> what it left there, ever.
         self.made = collections.defaultdict(set)
         self.counts = collections.Counter()
@@ -248,13 +251,24 @@ class Lab:
                 continue
             self.counts['misses' if action.reason else 'first'] += 1
             if key in self.known:
-                self.counts['needless'] += 1
-                self.needless.append((self.counts['steps'], self.known[key], action))
+                self._needless(seen, action, self.known[key])
             if action.not_stored:
                 self.counts['not stored'] += 1
                 self.unstored.append((self.counts['steps'], action))
             elif real.code == 0:
-                self.known[key] = self.counts['steps']
+                self.known[key].append((seen.kinds, self.counts['steps']))
                 for path in seen.changed:
                     if path in after:
                         self.made[seen.what, path].add(after[path])
+
+    def _needless(self, seen, action, known):
+        """It saw the same before, as far as it can tell. Says what differs."""
+        self.counts['needless'] += 1
+        alike = [step for kinds, step in known if kinds == seen.kinds]
+        why = 'unexplained'
+        if not alike:
+            # A file that is read is an input with its permission and the links
+            # that lead to it, a path that is probed with its type.
+            why = 'kind'
+        self.counts[f'needless: {why}'] += 1
+        self.needless.append((why, self.counts['steps'], alike or known[-1][1], action))
