@@ -86,6 +86,7 @@ class ActionImpl final : public Action {
   void NoteTerminalNeeds();
   void NoteTracking();
   std::optional<NotStored> ReasonNotToCollect() const;
+  void NoteRoot(const vtask::storage::v1::Result& result);
   void CollectAndStore();
   track::ChangeSink SinkAround() const;
   void TellAround();
@@ -208,6 +209,7 @@ void ActionImpl::OnFound(Found found) {
     finished_.add_notes(note);
   }
   if (found.restored) {
+    NoteRoot(found.lookup.hit->result);
     Replay(std::move(found));
     return;
   }
@@ -437,6 +439,18 @@ std::optional<NotStored> ActionImpl::ReasonNotToCollect() const {
   return why;
 }
 
+// With -vv: that other clones do not have this result (decisions H8).
+void ActionImpl::NoteRoot(const vtask::storage::v1::Result& result) {
+  if (!context_->wants_details || result.root().empty()) {
+    return;
+  }
+  finished_.add_notes(
+      step_->description.share_root_only()
+          ? "this result counts only in this directory: `share` is \"root\""
+          : "this result counts only in this directory: an output, or what was "
+            "printed, names it");
+}
+
 void ActionImpl::CollectAndStore() {
   if (std::optional<NotStored> why = ReasonNotToCollect()) {
     *finished_.mutable_not_stored() = *std::move(why);
@@ -464,6 +478,7 @@ void ActionImpl::CollectAndStore() {
           *finished_.mutable_not_stored() = *std::move(kept.why_not);
         } else {
           result_ = std::move(kept.stored);
+          NoteRoot(result_->result);
         }
         Finish(ActionFinished::SUCCEEDED, 0);
       });
