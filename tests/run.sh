@@ -5,9 +5,13 @@
 #
 #   tests/run.sh [--asan|--tsan|--dev] [ctest arguments, such as -R e2e.vite]
 #   tests/run.sh --matrix [ROUNDS]
+#   tests/run.sh --oracle [STEPS] | --crash [KILLS] | --race [RACES]
 #
 # --matrix runs the ground truth of file tracking instead: every row in every
 # mode, then ROUNDS (200) times all of it, two programs at once. Takes hours.
+# --oracle compares the cache with the truth for STEPS (10000) random steps,
+# --crash kills the daemon KILLS (500) times, --race edits during RACES (3000) runs;
+# see docs/DEVELOPING.md.
 #
 # Ends with what was skipped and why, and one line "N passed, N failed, N skipped".
 # A full run fails below a minimum count, so that tests cannot vanish unnoticed,
@@ -18,10 +22,14 @@ cd "$(dirname "$0")/.."
 
 preset=release
 matrix=
+oracle=()
 case ${1-} in
   --matrix) matrix=${2:-200} ;;
+  --oracle) oracle=(oracle.py --keep-going --steps "${2:-10000}") ;;
+  --crash) oracle=(crash.py --kills "${2:-500}") ;;
+  --race) oracle=(race.py --keep-going --races "${2:-3000}") ;;
   --asan | --tsan | --dev) preset=${1#--}; shift ;;
-  -h | --help) sed -n '4,14s/^# \{0,1\}//p' "$0"; exit ;;
+  -h | --help) sed -n '4,18s/^# \{0,1\}//p' "$0"; exit ;;
 esac
 
 vt_apt "${vt_build_packages[@]}" "${vt_test_packages[@]}"
@@ -42,6 +50,10 @@ vt_say "Building ($preset preset)"
 # Configured every time: the list of end-to-end tests is made then.
 cmake --preset "$preset" >/dev/null
 cmake --build --preset "$preset"
+
+if [ ${#oracle[@]} -gt 0 ]; then
+  VT_TEST_DIST=$PWD/build/$preset/dist exec python3 "tests/oracle/${oracle[0]}" "${oracle[@]:1}"
+fi
 
 if [ -n "$matrix" ]; then
   vt_say 'The ground truth of file tracking'

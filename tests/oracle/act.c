@@ -39,7 +39,7 @@ static int log_fd = -1;
 static char log_text[1 << 16];
 static size_t log_size;
 
-static void Log(const char* kind, const char* a, const char* b) {
+static void Log(const char *kind, const char *a, const char *b) {
   if (log_fd < 0) {
     return;
   }
@@ -58,13 +58,13 @@ static void FlushLog(void) {
   }
 }
 
-static void Mix(const char* bytes, size_t size) {
+static void Mix(const char *bytes, size_t size) {
   for (size_t i = 0; i < size; ++i) {
     digest = (digest ^ (unsigned char)bytes[i]) * 1099511628211ULL;
   }
 }
 
-static uint64_t Digest(const char* bytes, size_t size) {
+static uint64_t Digest(const char *bytes, size_t size) {
   const uint64_t before = digest;
   digest = 14695981039346656037ULL;
   Mix(bytes, size);
@@ -73,7 +73,7 @@ static uint64_t Digest(const char* bytes, size_t size) {
   return found;
 }
 
-static const char* ErrorName(void) { return strerrorname_np(errno); }
+static const char *ErrorName(void) { return strerrorname_np(errno); }
 
 static char TypeOf(mode_t mode) {
   return S_ISREG(mode) ? 'f' : S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : '?';
@@ -81,7 +81,7 @@ static char TypeOf(mode_t mode) {
 
 // What else the cache takes note of at a path that is looked at, beside what
 // the operation says of it.
-static void LogKind(const char* path) {
+static void LogKind(const char *path) {
   struct stat status;
   char value[PATH_MAX + 8];
   if (log_fd < 0) {
@@ -105,7 +105,7 @@ static void LogKind(const char* path) {
 }
 
 // `value` of what `operation` looked at.
-static void Saw(const char* operation, const char* value) {
+static void Saw(const char *operation, const char *value) {
   Mix(operation, strlen(operation));
   Mix(value, strlen(value));
   printf("%s = %s\n", operation, value);
@@ -113,28 +113,29 @@ static void Saw(const char* operation, const char* value) {
 }
 
 // It is said only if it failed.
-static int Did(const char* operation, int result) {
+static int Did(const char *operation, int result) {
   if (result < 0) {
     Saw(operation, ErrorName());
   }
   return result;
 }
 
-static void Changed(const char* path) {
+static void Changed(const char *path) {
   char directory[PATH_MAX];
   if (log_fd < 0 || getcwd(directory, sizeof directory) == NULL) {
     return;
   }
   Log("w", path[0] == '/' ? "" : directory, path);
+  LogKind(path); // something else at an output is in its way
 }
 
 // The whole file, 0-terminated; NULL with errno.
-static char* Slurp(const char* path, size_t* size) {
+static char *Slurp(const char *path, size_t *size) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return NULL;
   }
-  char* text = malloc(kMaxText + 1);
+  char *text = malloc(kMaxText + 1);
   *size = 0;
   ssize_t n;
   while ((n = read(fd, text + *size, kMaxText - *size)) > 0) {
@@ -151,7 +152,7 @@ static char* Slurp(const char* path, size_t* size) {
   return text;
 }
 
-static int WriteFile(const char* path, int flags, mode_t mode, const char* text,
+static int WriteFile(const char *path, int flags, mode_t mode, const char *text,
                      size_t size) {
   const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, mode);
   if (fd < 0) {
@@ -161,9 +162,9 @@ static int WriteFile(const char* path, int flags, mode_t mode, const char* text,
   return close(fd) == 0 && n == (ssize_t)size ? 0 : -1;
 }
 
-static void Read(const char* operation, const char* path, int is_said) {
+static void Read(const char *operation, const char *path, int is_said) {
   size_t size = 0;
-  char* text = Slurp(path, &size);
+  char *text = Slurp(path, &size);
   char value[64];
   if (text == NULL) {
     snprintf(value, sizeof value, "%s", ErrorName());
@@ -178,7 +179,7 @@ static void Read(const char* operation, const char* path, int is_said) {
   free(text);
 }
 
-static void Stat(const char* operation, const char* path, int flags) {
+static void Stat(const char *operation, const char *path, int flags) {
   struct stat status;
   char value[64];
   if (fstatat(AT_FDCWD, path, &status, flags) != 0) {
@@ -192,16 +193,16 @@ static void Stat(const char* operation, const char* path, int flags) {
   Saw(operation, value);
 }
 
-static int ByName(const struct dirent** a, const struct dirent** b) {
+static int ByName(const struct dirent **a, const struct dirent **b) {
   return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-static int IsNoDot(const struct dirent* entry) {
+static int IsNoDot(const struct dirent *entry) {
   return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
 }
 
-static void List(const char* operation, const char* path) {
-  struct dirent** entries = NULL;
+static void List(const char *operation, const char *path) {
+  struct dirent **entries = NULL;
   const int n = scandir(path, &entries, IsNoDot, ByName);
   if (n < 0) {
     Saw(operation, ErrorName());
@@ -226,10 +227,10 @@ static void List(const char* operation, const char* path) {
   Saw(operation, value);
 }
 
-static int MakeParents(const char* path) {
+static int MakeParents(const char *path) {
   char copy[PATH_MAX];
   snprintf(copy, sizeof copy, "%s", path);
-  for (char* at = copy + 1; *at != '\0'; ++at) {
+  for (char *at = copy + 1; *at != '\0'; ++at) {
     if (*at == '/') {
       *at = '\0';
       struct stat status;
@@ -245,17 +246,17 @@ static int MakeParents(const char* path) {
   return 0;
 }
 
-static void Read(const char* operation, const char* path, int is_said);
+static void Read(const char *operation, const char *path, int is_said);
 
-static void RemoveTree(const char* operation, const char* path) {
-  struct dirent** entries = NULL;
+static void RemoveTree(const char *operation, const char *path) {
+  struct dirent **entries = NULL;
   struct stat status;
   if (lstat(path, &status) != 0) {
-    return;  // as rm -rf
+    return; // as rm -rf
   }
   if (!S_ISDIR(status.st_mode)) {
     if (log_fd >= 0) {
-      Read(operation, path, 0);  // what goes is seen, but only by its digest
+      Read(operation, path, 0); // what goes is seen, but only by its digest
     }
     Changed(path);
     Did(operation, unlink(path));
@@ -273,8 +274,8 @@ static void RemoveTree(const char* operation, const char* path) {
   Did(operation, rmdir(path));
 }
 
-static void Put(const char* operation, const char* verb, const char* path,
-                const char* text) {
+static void Put(const char *operation, const char *verb, const char *path,
+                const char *text) {
   char line[4096];
   const int n =
       snprintf(line, sizeof line, "%s %016" PRIx64 "\n", text, digest);
@@ -284,11 +285,11 @@ static void Put(const char* operation, const char* verb, const char* path,
     Did(operation, WriteFile(path, O_TRUNC, 0644, line, size));
   } else if (strcmp(verb, "append") == 0) {
     Did(operation, WriteFile(path, O_APPEND, 0644, line, size));
-  } else if (strcmp(verb, "make") == 0) {  // fails if it is there
+  } else if (strcmp(verb, "make") == 0) { // fails if it is there
     Did(operation, WriteFile(path, O_EXCL, 0644, line, size));
   } else if (strcmp(verb, "script") == 0) {
     Did(operation, WriteFile(path, O_TRUNC, 0755, line, size));
-  } else {  // swap: written beside, then renamed
+  } else { // swap: written beside, then renamed
     char beside[PATH_MAX];
     snprintf(beside, sizeof beside, "%s.tmp", path);
     Changed(beside);
@@ -301,9 +302,9 @@ static void Put(const char* operation, const char* verb, const char* path,
 
 // Rewrites a file in place, as a formatter does: the second time changes
 // nothing.
-static void Format(const char* operation, const char* path) {
+static void Format(const char *operation, const char *path) {
   size_t size = 0;
-  char* text = Slurp(path, &size);
+  char *text = Slurp(path, &size);
   Read(operation, path, 0);
   if (text == NULL) {
     Saw(operation, ErrorName());
@@ -322,11 +323,11 @@ static void Format(const char* operation, const char* path) {
 // A file of its own that says what it made the last time and of what, as
 // .tsbuildinfo does: if that is still so, it is not written again. Whatever was
 // there before, the same is there after.
-static void Incremental(const char* operation, const char* path) {
+static void Incremental(const char *operation, const char *path) {
   char line[64];
   size_t size = 0;
   const int n = snprintf(line, sizeof line, "info %016" PRIx64 "\n", digest);
-  char* text = Slurp(path, &size);
+  char *text = Slurp(path, &size);
   Read(operation, path, 0);
   if (text == NULL || size != (size_t)n || memcmp(text, line, size) != 0) {
     Changed(path);
@@ -337,9 +338,22 @@ static void Incremental(const char* operation, const char* path) {
   free(text);
 }
 
-static int Run(int count, char** operations);
+// Bytes that do not compress, made of what was seen.
+static void Big(const char *operation, const char *path, size_t size) {
+  char *text = malloc(size);
+  uint64_t state = digest | 1;
+  for (size_t i = 0; i < size; ++i) {
+    state = state * 6364136223846793005ULL + 1442695040888963407ULL;
+    text[i] = (char)(state >> 56);
+  }
+  Changed(path);
+  Did(operation, WriteFile(path, O_TRUNC, 0644, text, size));
+  free(text);
+}
 
-static void Fork(int count, char** operations) {
+static int Run(int count, char **operations);
+
+static void Fork(int count, char **operations) {
   fflush(stdout);
   const pid_t pid = fork();
   if (pid == 0) {
@@ -349,35 +363,35 @@ static void Fork(int count, char** operations) {
     _exit(code);
   }
   int status = 0;
-  log_size = 0;  // the child has it
+  log_size = 0; // the child has it
   waitpid(pid, &status, 0);
 }
 
 // One operation; the number of further operations that are skipped.
-static int Do(const char* operation) {
+static int Do(const char *operation) {
   char copy[PATH_MAX + 4096];
   snprintf(copy, sizeof copy, "%s", operation);
-  char* verb = copy;
-  char* path = strchr(copy, ':');
+  char *verb = copy;
+  char *path = strchr(copy, ':');
   if (path != NULL) {
     *path++ = '\0';
   } else {
     path = copy + strlen(copy);
   }
-  char* more = strchr(path, ':');
+  char *more = strchr(path, ':');
   if (more != NULL) {
     *more++ = '\0';
   } else {
     more = path + strlen(path);
   }
-  const char* looks[] = {"read", "peek", "probe", "lstat", "stat", "link",
+  const char *looks[] = {"read", "peek", "probe", "lstat", "stat", "link",
                          "list", "if",   "odd",   "fail",  "copy", "format"};
   for (size_t i = 0; i < sizeof looks / sizeof *looks; ++i) {
     if (strcmp(verb, looks[i]) == 0) {
       LogKind(path);
     }
   }
-  const char* known[] = {"put", "append", "make", "script", "swap"};
+  const char *known[] = {"put", "append", "make", "script", "swap"};
   for (size_t i = 0; i < sizeof known / sizeof *known; ++i) {
     if (strcmp(verb, known[i]) == 0) {
       Put(operation, verb, path, more);
@@ -386,7 +400,7 @@ static int Do(const char* operation) {
   }
   if (strcmp(verb, "read") == 0) {
     Read(operation, path, 1);
-  } else if (strcmp(verb, "peek") == 0) {  // reads, and does nothing with it
+  } else if (strcmp(verb, "peek") == 0) { // reads, and does nothing with it
     Read(operation, path, 0);
   } else if (strcmp(verb, "probe") == 0) {
     Saw(operation, access(path, F_OK) == 0 ? "yes" : ErrorName());
@@ -402,14 +416,14 @@ static int Do(const char* operation) {
     text[n < 0 ? 0 : n] = '\0';
     Saw(operation, n < 0 ? ErrorName() : text);
   } else if (strcmp(verb, "env") == 0) {
-    const char* value = getenv(path);
+    const char *value = getenv(path);
     Saw(operation, value == NULL ? "unset" : value);
   } else if (strcmp(verb, "say") == 0) {
     printf("%s\n", path);
   } else if (strcmp(verb, "warn") == 0) {
     fflush(stdout);
     fprintf(stderr, "%s\n", path);
-  } else if (strcmp(verb, "mkdir") == 0) {  // mkdir -p
+  } else if (strcmp(verb, "mkdir") == 0) { // mkdir -p
     if (Did(operation, MakeParents(path)) == 0) {
       struct stat status;
       if (mkdir(path, 0755) == 0) {
@@ -421,7 +435,7 @@ static int Do(const char* operation) {
     }
   } else if (strcmp(verb, "rmrf") == 0) {
     RemoveTree(operation, path);
-  } else if (strcmp(verb, "rm") == 0) {  // rm -f
+  } else if (strcmp(verb, "rm") == 0) { // rm -f
     Changed(path);
     if (unlink(path) != 0 && errno != ENOENT) {
       Saw(operation, ErrorName());
@@ -435,7 +449,7 @@ static int Do(const char* operation) {
     Did(operation, rename(path, more));
   } else if (strcmp(verb, "copy") == 0) {
     size_t size = 0;
-    char* text = Slurp(path, &size);
+    char *text = Slurp(path, &size);
     if (text == NULL) {
       Saw(operation, ErrorName());
     } else {
@@ -444,7 +458,7 @@ static int Do(const char* operation) {
       Did(operation, WriteFile(more, O_TRUNC, 0644, text, size));
       free(text);
     }
-  } else if (strcmp(verb, "symlink") == 0) {  // ln -sf TEXT PATH
+  } else if (strcmp(verb, "symlink") == 0) { // ln -sf TEXT PATH
     Changed(more);
     unlink(more);
     Did(operation, symlink(path, more));
@@ -455,25 +469,29 @@ static int Do(const char* operation) {
     Format(operation, path);
   } else if (strcmp(verb, "incremental") == 0) {
     Incremental(operation, path);
+  } else if (strcmp(verb, "big") == 0) {
+    Big(operation, path, (size_t)strtol(more, NULL, 10));
+  } else if (strcmp(verb, "pause") == 0) { // microseconds
+    usleep((useconds_t)strtol(path, NULL, 10));
   } else if (strcmp(verb, "warm") == 0) {
     // Enough calls for the preload library to attach.
     struct stat status;
     for (int i = 0; i < 24; ++i) {
       (void)stat("/dev/null", &status);
     }
-  } else if (strcmp(verb, "if") == 0) {  // else the next one is skipped
+  } else if (strcmp(verb, "if") == 0) { // else the next one is skipped
     const int is_there = access(path, F_OK) == 0;
     Saw(operation, is_there ? "yes" : "no");
     return is_there ? 0 : 1;
-  } else if (strcmp(verb, "odd") == 0) {  // skips the next one by its content
+  } else if (strcmp(verb, "odd") == 0) { // skips the next one by its content
     size_t size = 0;
-    char* text = Slurp(path, &size);
+    char *text = Slurp(path, &size);
     Read("odd", path, 0);
     const int is_odd = text != NULL && size > 0 && (text[0] & 1) != 0;
     Saw(operation, is_odd ? "yes" : "no");
     free(text);
     return is_odd ? 0 : 1;
-  } else if (strcmp(verb, "fail") == 0) {  // if it is there
+  } else if (strcmp(verb, "fail") == 0) { // if it is there
     if (access(path, F_OK) == 0) {
       Saw(operation, "yes");
       return -1;
@@ -488,9 +506,9 @@ static int Do(const char* operation) {
   return 0;
 }
 
-static int Run(int count, char** operations) {
+static int Run(int count, char **operations) {
   for (int i = 0; i < count; ++i) {
-    if (strcmp(operations[i], "fork") == 0) {  // the rest in another process
+    if (strcmp(operations[i], "fork") == 0) { // the rest in another process
       Fork(count - i - 1, operations + i + 1);
       return 0;
     }
@@ -503,8 +521,8 @@ static int Run(int count, char** operations) {
   return 0;
 }
 
-int main(int argc, char** argv) {
-  const char* log = getenv("VP_ORACLE_LOG");
+int main(int argc, char **argv) {
+  const char *log = getenv("VP_ORACLE_LOG");
   char directory[PATH_MAX];
   if (log != NULL && getcwd(directory, sizeof directory) != NULL) {
     log_fd = open(log, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);

@@ -39,9 +39,10 @@ class Task:
 
 class Generator:
 
-    def __init__(self, rng, programs, gentle=False):
-        """`programs`: absolute paths of vt_act, static and dynamic."""
-        self.gentle = gentle
+    def __init__(self, rng, programs, slow=False):
+        """`programs`: absolute paths of vt_act, static and dynamic. `slow`: tasks pause,
+        so that something can happen while they run."""
+        self.slow = slow
         self.rng = rng
         self.programs = programs
         self.packages = [f'packages/p{i}' for i in range(rng.randint(2, 3))]
@@ -80,6 +81,8 @@ class Generator:
             operations.append('warm')
         for _ in range(rng.randint(1, 5)):
             operations += self._observe(package, others, env)
+            if self.slow and rng.random() < 0.6:
+                operations.append(f'pause:{rng.choice((500, 2000, 8000))}')
         if rng.random() < 0.2:
             operations.append('fork')
         for _ in range(rng.randint(0, 3)):
@@ -162,7 +165,7 @@ class Generator:
             edits.append(('tree', rng.choice(older)))
         elif rng.random() < 0.75:
             for _ in range(rng.choice((1, 1, 1, 2, 3))):
-                edits.append(self._edit(current))
+                edits.append(self.edit(current))
         task = rng.choice(self.tasks)
         env = {name: rng.choice(ENV_VALUES) for name in ENV if rng.random() < 0.25}
         return {'edits': edits, 'run': {'args': [task.label], 'env': env}}
@@ -180,21 +183,7 @@ class Generator:
                                 found.append(path)
         return found
 
-    def _edit(self, current):
-        while True:
-            edit = self._any_edit(current)
-            if not (self.gentle and self._is_obstacle(edit, current)):
-                return edit
-
-    @staticmethod
-    def _is_obstacle(edit, current):
-        """Whether it puts a thing of another kind where a task writes."""
-        path = edit[2 if edit[0] in ('rename', 'symlink') else 1]
-        is_output = any(f'/{name}/' in f'{path}/' for name in ('out', 'dist'))
-        is_tampering = edit[0] == 'write' and current.get(path, ('', 0, b''))[0] == 'f'
-        return is_output and not is_tampering and edit[0] not in ('remove', 'touch')
-
-    def _any_edit(self, current):
+    def edit(self, current):
         rng = self.rng
         outputs = [path for path in current
                    if '/out/' in path or '/dist/' in path or path.endswith(('/out', '/dist'))]

@@ -19,6 +19,8 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
+import time
 
 import generate
 import tree
@@ -149,6 +151,7 @@ class Lab:
         self.made = collections.defaultdict(set)
         self.counts = collections.Counter()
         self.needless, self.unstored = [], []
+        self.seconds = 0.0  # what the last run took
 
     def close(self):
         self._vt(self.workspace, {}, 'daemon', 'stop', '--now')
@@ -167,12 +170,33 @@ class Lab:
         before = tree.read_tree(self.workspace)
         run = step['run']
         truth = self._truth(before, run)
+        began = time.monotonic()
         real = self._vt(self.workspace, run['env'], 'run', '-v', *run['args'])
+        self.seconds = time.monotonic() - began
         after = tree.read_tree(self.workspace)
         self.counts['steps'] += 1
         self._compare(before, run, truth, real, after)
         self._account(run, truth, real, after)
         return before
+
+    def race(self, run, edits):
+        """Runs while somebody edits; what comes of that is not judged. `edits` are
+        [(seconds from the last one, edit)]."""
+        def edit_all():
+            for pause, edit in edits:
+                time.sleep(pause)
+                try:
+                    generate.apply(edit, self.workspace)
+                except OSError:
+                    self.counts['collisions'] += 1  # with what the tasks do
+        thread = threading.Thread(target=edit_all)
+        thread.start()
+        real = self._vt(self.workspace, run['env'], 'run', '-v', *run['args'])
+        thread.join()
+        self.counts['races'] += 1
+        for action in real.actions:
+            self.counts['raced hits' if action.is_hit else 'raced runs'] += 1
+            self.counts['raced, not stored'] += bool(action.not_stored)
 
     def _truth(self, before, run):
         tree.make_equal(self.double, self.in_double, before)

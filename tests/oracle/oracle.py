@@ -37,10 +37,10 @@ class Totals:
         self.unstored += [(seed, *one) for one in lab.unstored]
 
 
-def play(seed, length, totals, gentle=False):
+def play(seed, length, totals):
     """Runs one episode; returns it and what was wrong, if something was."""
     rng = random.Random(seed)
-    generator = generate.Generator(rng, labs.programs(), gentle)
+    generator = generate.Generator(rng, labs.programs())
     episode = episodes.Episode(generator.packages, generator.tasks,
                                generator.sources_now(), [])
     lab = labs.Lab(episode.files(), episode.tasks)
@@ -76,13 +76,11 @@ def main():
     parser.add_argument('--minimise', type=int, default=150,
                         help='attempts to make a failure smaller')
     parser.add_argument('--show', type=int, default=20, help='needless misses to list')
-    parser.add_argument('--gentle', action='store_true',
-                        help='nothing of the user where a task writes')
     options = parser.parse_args()
     totals, seed = Totals(), options.seed
     began = time.monotonic()
     while totals.counts['steps'] < options.steps:
-        if found := play(seed, options.length, totals, options.gentle):
+        if found := play(seed, options.length, totals):
             totals.wrong += 1
             report(seed, *found, options.minimise)
             if not options.keep_going:

@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The crash test: the daemon is killed at random moments of lookup, store and restore.
+
+    crash.py [--kills N] [--seed N]
+
+Afterwards the next run must start a daemon, succeed and be right, what was stored before
+must hit, and no task may have survived. The delays are spread over the duration of a
+run; what is asserted holds at any moment.
+"""
+import argparse
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import generate
+import lab as labs
+import tree
+
+PACKAGES = 4
+DAEMON_LOST = 69
+
+
+class Lost(Exception):
+    """Something did not survive, or did."""
+
+
+def tasks():
+    made = []
+    for i in range(PACKAGES):
+        below = [f'read:../p{i - 1}/dist/a.txt'] if i else []
+        made.append(generate.Task(
+            f'packages/p{i}', 'build',
+            [['read:src/a.txt', *below, 'list:src', 'rmrf:dist', 'mkdir:dist/deep',
+              'put:dist/a.txt:A', 'big:dist/big.bin:300000', 'big:dist/deep/b.bin:20000',
+              f'symlink:a.txt:dist/link', f'say:built{i}']],
+            [f'p{i - 1}#build'] if i else [], [], labs.programs()[i % 2]))
+    return made
+
+
+class CrashTest:
+
+    def __init__(self, seed):
+        self.rng = random.Random(seed)
+        self.tasks = tasks()
+        packages = [task.package for task in self.tasks]
+        files = generate.configuration(packages, self.tasks)
+        files.update({f'{package}/src/a.txt': 'alpha\n' for package in packages})
+        self.lab = labs.Lab(files, self.tasks)
+        self.texts = [f'state {i}\n' for i in range(3)]
+        self.longest = 0.0
+        self.counts = dict(finished=0, lost=0)
+        self.lab.step(self.step())
+        self.longest = self.lab.seconds
+
+    def close(self):
+        self.lab.close()
+
+    def step(self):
+        """Old and new contents; sometimes the outputs are gone."""
+        rng, edits = self.rng, []
+        for task in self.tasks:
+            if rng.random() < 0.5:
+                text = rng.choice(self.texts)
+                if rng.random() < 0.2:
+                    text = f'new {rng.random()}\n'
+                    self.texts = [*self.texts[-7:], text]
+                edits.append(('write', f'{task.package}/src/a.txt', text))
+            if rng.random() < 0.4:
+                edits.append(('remove', f'{task.package}/dist'))
+        return {'edits': edits, 'run': {'args': [f'p{PACKAGES - 1}#build'], 'env': {}}}
+
+    def kill_once(self):
+        lab = self.lab
+        step = self.step()
+        pid = self.daemon_pid()
+        for edit in step['edits']:
+            generate.apply(edit, lab.workspace)
+        run = subprocess.Popen(
+            [labs.DIST / 'bin/vt', 'run', *step['run']['args']], cwd=lab.workspace, env=lab.env,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # A run that stores takes ten times as long as one that hits.
+        delay = self.rng.uniform(0, self.rng.choice((0.2, 1.0)) * self.longest)
+        try:
+            run.wait(delay)
+        except subprocess.TimeoutExpired:
+            pass
+        os.kill(pid, signal.SIGKILL)
+        output, _ = run.communicate(timeout=labs.LIMIT_S)
+        if run.returncode not in (0, DAEMON_LOST):
+            raise Lost(f'exit code {run.returncode}\n{output.decode(errors="replace")}')
+        self.counts['finished' if run.returncode == 0 else 'lost'] += 1
+        self.wait_for_tasks()
+        # The same state, or another one, some of which were stored before.
+        step['edits'] = []
+        needless = len(lab.needless)
+        lab.step(step if self.rng.random() < 0.6 else self.step())
+        if len(lab.needless) > needless:
+            raise Lost(f'was stored, and does not hit: {lab.needless[-1]}')
+        left = [path for path in tree.read_tree(lab.workspace) if '.vtask-tmp-' in path]
+        if left:
+            raise Lost(f'half-written files are left: {left}')
+
+    def daemon_pid(self):
+        done = subprocess.run([labs.DIST / 'bin/vt', 'daemon', 'status'], env=self.lab.env,
+                              cwd=self.lab.workspace, capture_output=True, timeout=labs.LIMIT_S)
+        match = re.search(rb'\bpid\b\D*(\d+)', done.stdout)
+        if not match:
+            raise Lost(f'no daemon: {done}')
+        return int(match.group(1))
+
+    def wait_for_tasks(self):
+        """Until no task lives any more: the keeper sees to that."""
+        deadline = time.monotonic() + 10
+        while alive := self.living_tasks():
+            if time.monotonic() > deadline:
+                raise Lost(f'tasks survived the daemon: {alive}')
+            time.sleep(0.002)
+
+    def living_tasks(self):
+        found = []
+        for entry in os.listdir('/proc'):
+            if entry.isdigit():
+                try:
+                    program = os.path.basename(os.readlink(f'/proc/{entry}/exe'))
+                    where = os.readlink(f'/proc/{entry}/cwd')
+                except OSError:
+                    continue
+                if program.startswith('vt_act') and where.startswith(str(self.lab.tmp)):
+                    found.append(entry)
+        return found
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--kills', type=int, default=20)
+    parser.add_argument('--seed', type=int, default=1)
+    options = parser.parse_args()
+    began = time.monotonic()
+    test = CrashTest(options.seed)
+    try:
+        for i in range(options.kills):
+            test.kill_once()
+    except (Lost, labs.Wrong) as problem:
+        print(f'=== kill {i + 1}, seed {options.seed}: {problem}')
+        log = ''.join(p.read_text(errors='replace') for p in test.lab.tmp.rglob('*.log'))
+        print('\n'.join(log.splitlines()[-30:]))
+        return 1
+    finally:
+        test.close()
+    print(f'{options.kills} kills clean ({test.counts["lost"]} runs lost their daemon, '
+          f'{test.counts["finished"]} had ended); '
+          f'{dict(test.lab.counts)}; {time.monotonic() - began:.0f} s')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
