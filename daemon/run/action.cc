@@ -441,11 +441,12 @@ std::optional<NotStored> ActionImpl::ReasonNotToCollect() const {
 
 // With -vv: that other clones do not have this result (decisions H8).
 void ActionImpl::NoteRoot(const vtask::storage::v1::Result& result) {
-  if (!context_->wants_details || result.root().empty()) {
+  const bool by_wish = step_->description.share_root_only();
+  if (!context_->wants_details || (!by_wish && result.root().empty())) {
     return;
   }
   finished_.add_notes(
-      step_->description.share_root_only()
+      by_wish
           ? "this result counts only in this directory: `share` is \"root\""
           : "this result counts only in this directory: an output, or what was "
             "printed, names it");
