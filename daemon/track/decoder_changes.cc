@@ -202,8 +202,8 @@ void Decoder::Rename(const Task& task, const Name& from, const Name& to,
     return;
   }
   const bool exchange = (flags & kRenameExchange) != 0;
-  if ((flags & kRenameNoReplace) != 0) {
-    ProbeNew(target);
+  if ((flags & kRenameNoReplace) != 0 || IsDirectory(source)) {
+    ProbeNew(target);  // a directory does not replace what is there
   }
   Mutate(task, source, Change::kMoveAway);
   if (!source.found() || (exchange && !target.found())) {

@@ -401,6 +401,20 @@ TEST_F(DecoderRecordsTest, OwnDirectoryIsRenamed) {
   EXPECT_TRUE(At(set, Path("d/nothing")).missing);
 }
 
+// It would not take the place of a directory with something in it.
+TEST_F(DecoderRecordsTest, WhereADirectoryIsRenamedToNothingStood) {
+  const AccessSet set = RunBoth([](FakeProcess& p) {
+    p.Mkdir("t");
+    p.Write("t/f", "1");
+    p.Rename("t", "d");
+    p.Write("g", "1");
+    p.Rename("g", "h");
+  });
+  EXPECT_TRUE(At(set, Path("d")).missing);
+  EXPECT_EQ(At(set, Path("d")).observed, kExistence);
+  EXPECT_EQ(At(set, Path("h")).observed, 0U);
+}
+
 TEST_F(DecoderRecordsTest, OldDirectoryIsRemovedAndMadeAgain) {
   prepare_ = [] {
     fs::create_directory("dist");
