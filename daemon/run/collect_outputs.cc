@@ -85,7 +85,7 @@ bool Collector::IsOwnDirectory(const std::string& directory) {
   }
   bool own = false;
   std::vector<fingerprint::DirectoryEntry> entries;
-  if (!directory.empty() &&
+  if (!directory.empty() && !TookThePlaceOfAFile(directory) &&
       fingerprint::ListDirectory(base::JoinPath(in_.root, directory),
                                  &entries)) {
     own = entries.empty()
@@ -100,6 +100,17 @@ bool Collector::IsOwnDirectory(const std::string& directory) {
   }
   own_directories_[directory] = own;
   return own;
+}
+
+// The action saw, and removed, something else there, which it may have told:
+// then it matters what stands there.
+bool Collector::TookThePlaceOfAFile(const std::string& directory) const {
+  const auto found = accesses_.find(directory);
+  if (found == accesses_.end() || !found->second->mutated) {
+    return false;
+  }
+  const PreState before = found->second->pre_state;
+  return before != PreState::kMissing && before != PreState::kDirectory;
 }
 
 // Written, restored or not, and not made of what somebody else had put there:

@@ -75,6 +75,7 @@ class Collector {
   void FindOwnDirectories();
   bool WasOwn(const std::string& path, const track::Access& access) const;
   bool IsOwnDirectory(const std::string& directory);
+  bool TookThePlaceOfAFile(const std::string& directory) const;
   bool IsMade(const std::string& path) const;
 
   // collect_inputs.cc

@@ -117,6 +117,25 @@ TEST_F(CollectTest, DirectoryOfOwnOutputsIsNoInput) {
   EXPECT_THAT(collected.action.refilled, ElementsAre("dist"));
 }
 
+TEST_F(CollectTest, DirectoryInThePlaceOfAFileIsNotTakenForGranted) {
+  Write("dist/out", "1");
+  Access& dist = Saw("dist", track::kExistence);
+  dist.mutated = dist.is_output = true;
+  dist.pre_state = PreState::kFile;
+  dist.pre_digest = fingerprint::Sha256("the user's");
+  Access& out = Saw("dist/out", 0);
+  out.mutated = out.is_output = true;
+  out.pre_state = PreState::kMissing;
+  const Collected collected = Run();
+  const Observation* seen = Find(collected, Observation::EXISTENCE, "dist");
+  ASSERT_NE(seen, nullptr);
+  EXPECT_FALSE(seen->rebuildable());
+  const auto known =
+      collected.action.known_values.find(cache::KnownValueKey(*seen));
+  ASSERT_NE(known, collected.action.known_values.end());
+  EXPECT_EQ(known->second.type(), Value::FILE);
+}
+
 TEST_F(CollectTest, DirectoryWithForeignEntriesStaysAnInput) {
   Write("dist/a.js", "a");
   Write("dist/hand.txt", "h");
