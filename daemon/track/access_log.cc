@@ -70,8 +70,7 @@ bool AccessLog::IsBelowLostDirectory(const std::string& path) const {
 
 bool AccessLog::IsOwnProduct(const std::string& path) const {
   const auto it = states_.find(path);
-  return (it != states_.end() && it->second.mutated &&
-          it->second.pre == PreState::kMissing) ||
+  return (it != states_.end() && it->second.is_made()) ||
          IsBelowOwnDirectory(path);
 }
 
@@ -87,8 +86,11 @@ void AccessLog::Observe(const Resolved& at, uint32_t observed) {
       ObservePath(at.path, observed, /*missing=*/false, &at.status);
       return;
     case Resolved::Kind::kHidden:
-      if (at.path.size() >= PATH_MAX) {
+      if (at.is_too_deep || at.path.size() >= PATH_MAX) {
         AddFlaw(kTrackingIncomplete, "a file is too deep to have a name");
+      }
+      if (at.is_too_deep) {
+        return;
       }
       ObserveHidden(at.path);
       return;
@@ -111,22 +113,20 @@ void AccessLog::ObservePath(const std::string& path, uint32_t observed,
   if (IsOwnDirectory(path)) {
     return;
   }
-  if (IsOwnProduct(path)) {
+  PathState* state = Find(path);
+  if (state->is_made() || IsBelowOwnDirectory(path)) {
     // That something is *not* in a directory it made may be different when the
     // directory is there already.
-    const auto it = states_.find(path);
     if (!missing) {
       return;
     }
-    if (it != states_.end() && it->second.mutated) {
-      PathState& made = it->second;
-      if (made.pre == PreState::kMissing && source_.epoch < made.made_epoch) {
-        Observed(observed, missing, &made);  // it looked, then made it
+    if (state->mutated) {
+      if (state->is_made() && source_.epoch < state->made_epoch) {
+        Observed(observed, missing, state);  // it looked, then made it
       }
       return;
     }
   }
-  PathState* state = Find(path);
   if (state->content_mutated && source_.epoch < state->own_since) {
     ObserveRaced(path, observed, missing, state);
     return;

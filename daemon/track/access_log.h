@@ -32,6 +32,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_set.h"
@@ -143,6 +144,7 @@ class AccessLog {
 
  private:
   struct PathState;
+  using Item = std::pair<const std::string, PathState>;
 
   PathState* Find(const std::string& path);
   void ObservePath(const std::string& path, uint32_t observed, bool missing,
@@ -160,7 +162,8 @@ class AccessLog {
   void FinishMutation(const std::string& path, PathState* state);
   void FinishObservation(const std::string& path, PathState* state);
   void FinishMoves();
-  void CheckDirectories(int64_t start_ns);
+  static Access ToAccess(const std::string& path, const PathState& state);
+  void CheckDirectories(int64_t start_ns, const std::vector<Item*>& sorted);
 
   const std::string root_;
   const std::vector<std::string> own_directories_;

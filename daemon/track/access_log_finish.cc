@@ -6,6 +6,7 @@
 #include <string>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
@@ -129,14 +130,20 @@ void AccessLog::FinishObservation(const std::string& path, PathState* state) {
 // A record does not say which directory its name led through. One that was put
 // into the place of another while the action ran shows a new ctime, and, unless
 // somebody also changed what is in it, an old mtime.
-void AccessLog::CheckDirectories(int64_t start_ns) {
+void AccessLog::CheckDirectories(int64_t start_ns,
+                                 const std::vector<Item*>& sorted) {
   absl::flat_hash_set<std::string> checked;
-  for (const auto& [path, state] : states_) {
+  absl::string_view last;  // most paths have the directory of the one before
+  for (const Item* item : sorted) {
+    const auto& [path, state] = *item;
     if (!state.by_record || !state.in_root || state.observed == 0) {
       continue;
     }
-    for (absl::string_view up = base::Dirname(path);
-         base::IsWithin(up, root_) && up.size() > root_.size();
+    absl::string_view up = base::Dirname(path);
+    if (up == std::exchange(last, up)) {
+      continue;
+    }
+    for (; base::IsWithin(up, root_) && up.size() > root_.size();
          up = base::Dirname(up)) {
       const std::string directory(up);
       if (!checked.insert(directory).second) {
@@ -154,41 +161,52 @@ void AccessLog::CheckDirectories(int64_t start_ns) {
   }
 }
 
+Access AccessLog::ToAccess(const std::string& path, const PathState& state) {
+  Access access;
+  access.path = path;
+  access.observed = state.observed;
+  access.missing = state.missing && !state.found;
+  access.by_notification = state.by_notification;
+  access.by_record = state.by_record;
+  access.first_program = state.first_program;
+  access.is_ensured = state.is_ensured;
+  access.mutated = state.mutated;
+  if (state.mutated) {
+    access.pre_state = state.pre;
+    access.pre_digest = state.digest;
+    access.pre_size = state.before.size;
+    access.pre_mode = state.before.mode;
+    access.is_output = state.is_output;
+    access.is_deletion = state.is_deletion;
+    access.by_nested = !state.self_mutated;
+  }
+  return access;
+}
+
 void AccessLog::Finish(int64_t start_ns, AccessSet* set) {
   FinishMoves();
-  if (start_ns != 0) {
-    CheckDirectories(start_ns);
+  std::vector<Item*> sorted;
+  sorted.reserve(states_.size());
+  for (Item& item : states_) {
+    sorted.push_back(&item);
   }
-  for (auto& [path, state] : states_) {
+  std::sort(sorted.begin(), sorted.end(),
+            [](const Item* a, const Item* b) { return a->first < b->first; });
+  if (start_ns != 0) {
+    CheckDirectories(start_ns, sorted);
+  }
+  set->accesses.reserve(sorted.size());
+  for (Item* item : sorted) {
+    auto& [path, state] = *item;
     if (state.mutated) {
       FinishMutation(path, &state);
     } else {
       FinishObservation(path, &state);
     }
-    Access access;
-    access.path = path;
-    access.observed = state.observed;
-    access.missing = state.missing && !state.found;
-    access.by_notification = state.by_notification;
-    access.by_record = state.by_record;
-    access.first_program = state.first_program;
-    access.is_ensured = state.is_ensured;
-    access.mutated = state.mutated;
-    if (state.mutated) {
-      access.pre_state = state.pre;
-      access.pre_digest = state.digest;
-      access.pre_size = state.before.size;
-      access.pre_mode = state.before.mode;
-      access.is_output = state.is_output;
-      access.is_deletion = state.is_deletion;
-      access.by_nested = !state.self_mutated;
-    }
-    if (access.observed != 0 || access.mutated) {
-      set->accesses.push_back(std::move(access));
+    if (state.observed != 0 || state.mutated) {
+      set->accesses.push_back(ToAccess(path, state));
     }
   }
-  std::sort(set->accesses.begin(), set->accesses.end(),
-            [](const Access& a, const Access& b) { return a.path < b.path; });
   for (Flaw& flaw : flaws_) {
     set->flaws.push_back(std::move(flaw));
   }

@@ -64,6 +64,8 @@ struct AccessLog::PathState {
   bool is_flawed = false;  // it makes the set incomplete, and that is said
   int first_program = -1;
 
+  // By the action, where nothing was.
+  bool is_made() const { return mutated && pre == PreState::kMissing; }
   bool existed() const { return mutated && pre != PreState::kMissing; }
 };
 

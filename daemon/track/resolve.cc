@@ -117,7 +117,10 @@ void Resolver::Follow(Walk* walk, const std::string& link, Resolved* out) {
   if (IsMagicLink(link)) {
     out->depends_on_caller = true;
     struct stat ignored;
-    if (!ReadLinkText(link, &text) || text.empty() || text[0] != '/' ||
+    errno = 0;
+    const bool is_read = ReadLinkText(link, &text);
+    out->is_too_deep = !is_read && errno == ENAMETOOLONG;
+    if (!is_read || text.empty() || text[0] != '/' ||
         (absl::EndsWith(text, " (deleted)") &&
          ::lstat(text.c_str(), &ignored) != 0)) {
       out->kind = Resolved::Kind::kNoFile;
@@ -249,6 +252,7 @@ void Resolver::Resolve(absl::string_view name, bool follow, const Task& task,
   out->first_missing.clear();
   out->blocked_by_file = false;
   out->depends_on_caller = false;
+  out->is_too_deep = false;
   while (name.size() > 1 && name.back() == '/') {
     name.remove_suffix(1);
     follow = true;
@@ -280,6 +284,10 @@ void Resolver::Resolve(absl::string_view name, bool follow, const Task& task,
       }
       return;
     }
+  }
+  if (out->is_too_deep) {
+    out->kind = Resolved::Kind::kHidden;
+    return;
   }
   Finish(walk.directory, hidden, out);
   if (is_plain && out->path == name && out->links.empty()) {

@@ -41,6 +41,8 @@ struct Resolved {
   bool blocked_by_file = false;
   // It led through a link of /proc that jumps to what the caller has open.
   bool depends_on_caller = false;
+  // kHidden: it led to a directory whose name is longer than a name may be.
+  bool is_too_deep = false;
 
   bool found() const { return kind == Kind::kFound; }
 };

@@ -3,6 +3,7 @@
 #include "daemon/track/resolve.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -137,6 +138,22 @@ TEST_F(ResolverTest, DirectoryBehindADescriptorIsWalked) {
             Path("d/f"));
   EXPECT_EQ(Resolve("/proc/self/cwd").path,
             std::filesystem::current_path().string());
+}
+
+TEST_F(ResolverTest, DirectoryBehindADescriptorMayBeTooDeepForAName) {
+  const std::string name(200, 'x');
+  base::UniqueFd fd(::open(root_.c_str(), O_RDONLY | O_CLOEXEC));
+  for (int i = 0; i < 25; ++i) {
+    ASSERT_EQ(::mkdirat(fd.get(), name.c_str(), 0755), 0);
+    fd.Reset(::openat(fd.get(), name.c_str(), O_RDONLY | O_CLOEXEC));
+    ASSERT_TRUE(fd.is_valid());
+  }
+  for (const char* rest : {"", "/f", "/../f"}) {
+    const Resolved at = Resolve(absl::StrCat("/proc/self/fd/", fd.get(), rest));
+    EXPECT_EQ(at.kind, Resolved::Kind::kHidden) << rest;
+    EXPECT_TRUE(at.is_too_deep) << rest;
+  }
+  EXPECT_FALSE(Resolve("d/f").is_too_deep);
 }
 
 TEST_F(ResolverTest, PipesAndDeletedFilesAreNoFiles) {

@@ -203,7 +203,7 @@ for _version, _node in (('24', NODE), ('20', '/usr/bin/node')):
 Row('shell', 'sh: pipes, subshells, globs, env -i', ['/bin/sh', _source('script.sh')])
 Row('bash', 'bash: the same', ['/bin/bash', _source('script.sh')])
 Row('bash_process_substitution', 'bash: process substitution (/dev/fd)',
-    ['/bin/bash', '-c', 'diff <(cat input) <(cat input2); cat < <(tac input) '
+    ['/bin/bash', '-c', ': > out; diff <(cat input) <(cat input2); cat < <(tac input) '
      '> >(cat > out); wait $!; while [ ! -s out ]; do :; done; cat out'], files=INPUTS)
 Row('env_i', 'env -i', ['/usr/bin/env', '-i', '/bin/cat', 'input', 'input2'],
     files=INPUTS)
