@@ -37,6 +37,7 @@ vt_npm_tools
 # Two installations by npm: tests need the same app in two clones.
 vt_npm_ci tests/examples/vite-app "$vt_deps/example"
 vt_npm_ci tests/examples/vite-app "$vt_deps/example-2"
+vt_npm_ci tests/examples/tools-app "$vt_deps/tools"
 vt_npm_ci client/grpc "$vt_deps/grpc"
 vt_npm_ci tests/integration/track/npm "$vt_deps/ground-truth"
 

@@ -92,6 +92,9 @@ struct FinishedAction {
   // in own_changes, the input changed while it ran. Without it a file that
   // somebody removes after it was read is stored as missing.
   std::map<std::string, bool> found_missing;
+  // Of those `outputs` that were not just seen: who told us.
+  std::map<std::string, vtask::storage::v1::Provenance> output_reporters;
+  std::vector<vtask::storage::v1::ToolReport> tool_reports;
   // The result counts only in this root, whatever it names (decisions H8).
   bool root_only = false;
 };

@@ -168,6 +168,14 @@ std::optional<NotStored> PrepareStore(const ActionKey& key,
   *result.mutable_values() = {values->begin(), values->end()};
   *result.mutable_outputs() = {captured->outputs.begin(),
                                captured->outputs.end()};
+  for (vtask::storage::v1::Output& output : *result.mutable_outputs()) {
+    if (const auto reporter = finished.output_reporters.find(output.path());
+        reporter != finished.output_reporters.end()) {
+      *output.mutable_provenance() = reporter->second;
+    }
+  }
+  *result.mutable_tool_reports() = {finished.tool_reports.begin(),
+                                    finished.tool_reports.end()};
   *result.mutable_deletions() = {finished.deletions.begin(),
                                  finished.deletions.end()};
   *result.mutable_refilled() = {finished.refilled.begin(),

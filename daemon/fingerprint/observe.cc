@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "daemon/base/name_patterns.h"
 #include "daemon/base/path.h"
 #include "daemon/fingerprint/glob_walk.h"
 
@@ -153,10 +154,14 @@ Value ObserveEnv(const std::string& name, const base::EnvMap& env) {
   return value;
 }
 
-Value ObserveEnvQuery(const base::EnvMap& matches) {
+Value ObserveEnvQuery(const Observation& query, const base::EnvMap& matches) {
+  const base::NamePatterns left_out(query.ignored());
   Value value;
   value.set_type(Value::SET);
   for (const auto& [name, text] : matches) {
+    if (left_out.Matches(name)) {
+      continue;
+    }
     Member* member = value.add_members();
     member->set_name(name);
     member->set_type(Value::SET);
@@ -245,10 +250,12 @@ Value Observe(const Observation& observation, const World& world) {
     case Observation::ENV_GLOB: {
       absl::StatusOr<base::EnvMap> matches =
           base::MatchEnvGlob(env, observation.path());
-      return ObserveEnvQuery(matches.ok() ? *matches : base::EnvMap{});
+      return ObserveEnvQuery(
+          observation, matches.ok() ? *std::move(matches) : base::EnvMap{});
     }
     case Observation::ENV_PREFIX:
-      return ObserveEnvQuery(base::MatchEnvPrefix(env, observation.path()));
+      return ObserveEnvQuery(observation,
+                             base::MatchEnvPrefix(env, observation.path()));
     case Observation::UMASK: {
       Value value;
       value.set_type(Value::SET);

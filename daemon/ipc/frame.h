@@ -20,8 +20,8 @@ inline constexpr size_t kFrameHeaderBytes = 4;
 // Appends the frame of `body`, which has 1 to kMaxFrameBytes bytes.
 void AppendFrame(absl::string_view body, std::string* out);
 
-// Takes a byte stream apart. Holds at most one frame and what was added with
-// its end, so a caller that adds small chunks bounds it.
+// Takes a byte stream apart. Who takes all frames before adding more, in small
+// chunks, bounds what it holds.
 //
 // Thread-compatible.
 class FrameReader {
@@ -34,6 +34,8 @@ class FrameReader {
 
   void Add(absl::string_view bytes);
   Result Next(absl::string_view* body);
+  // Bytes added and not taken yet.
+  size_t size() const { return buffer_.size() - taken_; }
   // The length that made the stream broken.
   uint32_t broken_length() const { return broken_length_; }
 

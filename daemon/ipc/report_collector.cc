@@ -6,10 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <climits>
+#include <cstdlib>
 #include <vector>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 #include "daemon/base/unique_fd.h"
 #include "daemon/ipc/frame.h"
@@ -60,6 +64,37 @@ const char* RequestName(wire::ToolRequest::RequestCase which) {
   return "request";
 }
 
+std::string ReadCommandLine(int pid, size_t limit) {
+  const std::string name = absl::StrCat("/proc/", pid, "/cmdline");
+  const base::UniqueFd fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
+  std::string command(limit, '\0');
+  const ssize_t n = ::read(fd.get(), command.data(), limit);
+  command.resize(n > 0 ? static_cast<size_t>(n) : 0);
+  return command;
+}
+
+// An interpreter's script is one of its first arguments: `node --x bin/vite`.
+std::string PackageOf(int pid) {
+  int left = 8;
+  for (const absl::string_view argument :
+       absl::StrSplit(ReadCommandLine(pid, 4096), '\0')) {
+    if (!absl::StrContains(argument, "node_modules/")) {
+      if (--left == 0) {
+        break;
+      }
+      continue;
+    }
+    const std::string path =
+        argument[0] == '/' ? std::string(argument)
+                           : absl::StrCat("/proc/", pid, "/cwd/", argument);
+    char resolved[PATH_MAX];
+    return ::realpath(path.c_str(), resolved) == nullptr
+               ? ""
+               : PackageOfPath(resolved);
+  }
+  return "";
+}
+
 template <typename Reply>
 void AppendEnv(const base::EnvMap& env, Reply* reply) {
   for (const auto& [name, value] : env) {
@@ -78,11 +113,7 @@ std::string Describe(const ToolOrigin& origin) {
 }
 
 std::string CommandOf(int pid, bool first_only, size_t limit) {
-  const std::string name = absl::StrCat("/proc/", pid, "/cmdline");
-  const base::UniqueFd fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
-  std::string command(limit, '\0');
-  const ssize_t n = ::read(fd.get(), command.data(), limit);
-  command.resize(n > 0 ? static_cast<size_t>(n) : 0);
+  std::string command = ReadCommandLine(pid, limit);
   if (first_only) {
     return command.substr(0, command.find('\0'));
   }
@@ -91,6 +122,22 @@ std::string CommandOf(int pid, bool first_only, size_t limit) {
   }
   std::replace(command.begin(), command.end(), '\0', ' ');
   return command;
+}
+
+std::string PackageOfPath(absl::string_view path) {
+  constexpr absl::string_view kFolder = "/node_modules/";
+  const size_t at = path.rfind(kFolder);
+  if (at == absl::string_view::npos) {
+    return "";
+  }
+  const absl::string_view rest = path.substr(at + kFolder.size());
+  size_t end = rest.find('/');
+  if (absl::StartsWith(rest, "@") && end != absl::string_view::npos) {
+    end = rest.find('/', end + 1);
+  }
+  const absl::string_view package =
+      end == absl::string_view::npos ? "" : rest.substr(0, end);
+  return absl::StartsWith(package, ".") ? "" : std::string(package);
 }
 
 void ReportCollector::Handle(const wire::ToolRequest& request, Peer* peer,
@@ -174,6 +221,7 @@ std::string ReportCollector::Greet(const wire::Hello& hello, Peer* peer,
       hello.argv0().empty()
           ? CommandOf(peer->origin.pid, /*first_only=*/true, kMaxQuotedBytes)
           : hello.argv0().substr(0, kMaxQuotedBytes);
+  peer->origin.package = PackageOf(peer->origin.pid);
   wire::HelloReply* answer = reply->mutable_hello();
   answer->set_protocol(1);
   if (hello.want_env()) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ReportCollector: what the requests of one endpoint's clients mean. Answers
-// them from the environment and collects what they report. No I/O but
-// /proc/<pid>/cmdline.
+// them from the environment and collects what they report. No I/O but a look at
+// /proc/<pid> and at the program that it names.
 
 #pragma once
 
@@ -31,6 +31,9 @@ std::string Describe(const ToolOrigin& origin);
 // The arguments of process `pid` joined by spaces, at most `limit` bytes; with
 // `first_only` just the first. Empty if it is gone.
 std::string CommandOf(int pid, bool first_only, size_t limit);
+
+// The npm package that the program at `path` (resolved) belongs to; "": none.
+std::string PackageOfPath(absl::string_view path);
 
 // Thread-compatible.
 class ReportCollector {

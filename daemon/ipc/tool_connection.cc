@@ -14,8 +14,11 @@
 namespace vt::ipc {
 namespace {
 
-// Answers queued above this: no more requests are taken until some are read.
+// Answers queued above this: no more requests are handled until some are read.
 constexpr size_t kMaxQueuedBytes = size_t{4} << 20;
+// Requests read above this while that lasts: no more are read. A client that
+// asks much and reads nothing does not wait for us (tool-ipc case 51).
+constexpr size_t kMaxUnhandledBytes = size_t{64} << 10;
 // Read in one turn of the loop, so that one client cannot keep it (guess).
 constexpr size_t kTurnBytes = size_t{256} << 10;
 // Left in a socket when a client is cut off; its buffer is smaller (wmem_max).
@@ -51,13 +54,13 @@ void ToolConnection::OnReady() {
   }
   // Every time: libuv stops a watch that reported an error.
   watch_.SetEvents(
-      (state_ == State::kOpen && !IsFull() ? loop::FdWatch::kReadable : 0) |
+      (state_ == State::kOpen && !IsStuck() ? loop::FdWatch::kReadable : 0) |
       (has_output ? loop::FdWatch::kWritable : 0));
 }
 
 void ToolConnection::Read(size_t budget) {
   char chunk[65536];
-  while (state_ == State::kOpen && !IsFull() && budget > 0) {
+  while (state_ == State::kOpen && !IsStuck() && budget > 0) {
     const ssize_t n = ::recv(fd_.get(), chunk, sizeof chunk, MSG_DONTWAIT);
     if (n > 0) {
       const size_t size = static_cast<size_t>(n);
@@ -144,6 +147,10 @@ void ToolConnection::Write() {
 
 bool ToolConnection::IsFull() const {
   return !is_mute_ && output_.size() - written_ > kMaxQueuedBytes;
+}
+
+bool ToolConnection::IsStuck() const {
+  return IsFull() && reader_.size() > kMaxUnhandledBytes;
 }
 
 }  // namespace vt::ipc

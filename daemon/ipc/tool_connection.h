@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ToolConnection: one client of a ToolEndpoint. Moves bytes without blocking,
-// in bounded memory: a client that does not read its answers is not read from.
+// in bounded memory: a client that does not read its answers is not read from
+// for ever.
 
 #pragma once
 
@@ -57,7 +58,10 @@ class ToolConnection {
   void HandleFrames();
   void HandleFrame(absl::string_view body);
   void Write();
+  // Enough answers wait: no further request is handled until some are read.
   bool IsFull() const;
+  // And enough requests behind them: not even read.
+  bool IsStuck() const;
 
   base::UniqueFd fd_;
   Peer peer_;

@@ -23,6 +23,8 @@ struct ToolOrigin {
   int pid = 0;  // of the connection's peer, as the kernel says
   std::string argv0;
   std::string client;  // "node-addon/1"
+  // The npm package whose program the process runs ("vite"); may be empty.
+  std::string package;
   // Whole command line, cut at 256 bytes; of lingering clients only.
   std::string command;
 };

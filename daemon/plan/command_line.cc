@@ -35,6 +35,7 @@ Commands:
                             Print the completion script of a shell
   daemon <start|status|stop>
                             Control the daemon; it is started when needed
+  doctor                    Check whether this machine has what vt needs
   help [COMMAND]            Show this help, or that of a command
 
 Options:
@@ -150,7 +151,7 @@ absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argv) {
   }
   const std::string nearest = base::DidYouMean(
       command, {"run", "trace", "report", "cache", "migrate", "completion",
-                "daemon", "help", "--help", "--version"});
+                "daemon", "doctor", "help", "--help", "--version"});
   return UsageError(
       absl::StartsWith(command, "-")
           ? absl::StrCat("unexpected argument `", command, "`", nearest)

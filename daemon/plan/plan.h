@@ -66,10 +66,9 @@ struct Step {
   // What tools may ask for: the caller's environment, unfiltered, with PATH and
   // prefix assignments of this step (tool-ipc 4.3).
   std::shared_ptr<const base::EnvMap> tool_env;
-  // Name patterns that stay untracked whatever a tool asks (tool-ipc D6):
-  // the user's `untrackedEnv`, and the default list.
+  // Name patterns that stay untracked whatever a tool asks (tool-ipc D6): the
+  // user's `untrackedEnv`.
   std::vector<std::string> user_untracked;
-  std::vector<std::string> default_untracked;
   std::string cwd;              // absolute, normalised
   std::string echo_text;        // kEcho: what it prints
   std::string display_cwd;      // "" for the root, else "~/packages/a"

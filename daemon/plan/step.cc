@@ -297,12 +297,7 @@ class StepMaker {
       step->env = EnvEntries(UncachedEnv(env, assignments));
       return absl::OkStatus();
     }
-    step->default_untracked = DefaultUntrackedEnv();
-    for (const std::string& pattern : task_.cache.untracked_env) {
-      if (!absl::StartsWith(pattern, "!")) {
-        step->user_untracked.push_back(pattern);
-      }
-    }
+    step->user_untracked = task_.cache.untracked_env;
     VT_ASSIGN_OR_RETURN(
         CachedEnv cached,
         MakeCachedEnv(env, facts_.default_names, assignments, task_.cache));

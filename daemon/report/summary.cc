@@ -84,17 +84,73 @@ std::string UnchangedText(const vtask::v1::Unchanged& unchanged) {
                       : absl::StrCat("'", path, "'", kind);
 }
 
+// Who told us; empty for what was just seen.
+std::string ReporterText(const vtask::v1::Reporter& reporter) {
+  switch (reporter.source()) {
+    case vtask::v1::Reporter::DECLARED:
+      return " ← declared";
+    case vtask::v1::Reporter::DOTENV:
+      return " ← a reference in a .env file";
+    case vtask::v1::Reporter::TOOL:
+      break;
+    default:
+      return "";
+  }
+  const std::string process = absl::StrCat(
+      reporter.argv0().empty() ? "process" : Printable(reporter.argv0()), " [",
+      reporter.pid(), "]");
+  return absl::StrCat(" ← ", Printable(reporter.package()),
+                      reporter.package().empty() ? "" : ": ", process);
+}
+
+std::string ReportText(const vtask::v1::ToolReport& report) {
+  using vtask::v1::ToolReport;
+  const std::string name = Printable(report.name());
+  if (report.kind() == ToolReport::REFUSED) {
+    return name;
+  }
+  const absl::string_view kind =
+      report.kind() == ToolReport::IGNORE_INPUT    ? "ignore input"
+      : report.kind() == ToolReport::IGNORE_OUTPUT ? "ignore output"
+      : report.kind() == ToolReport::TRACK_INPUT   ? "track input"
+      : report.kind() == ToolReport::TRACK_OUTPUT  ? "track output"
+      : report.kind() == ToolReport::ENV           ? "env"
+      : report.kind() == ToolReport::ENV_GLOB      ? "envs matching"
+      : report.kind() == ToolReport::ENV_PREFIX    ? "envs beginning with"
+                                                   : "value";
+  const absl::string_view effect =
+      report.effect() == ToolReport::MATCHED_NOTHING ? " (matched nothing)"
+      : report.effect() == ToolReport::OUTSIDE     ? " (outside the workspace)"
+      : report.effect() == ToolReport::NOT_COUNTED ? " (not counted)"
+                                                   : "";
+  return absl::StrCat(kind, " '", name, "'", effect,
+                      ReporterText(report.reporter()));
+}
+
 // R-SUM-6; empty without -vv, which is when nothing is in the event.
-std::string DetailLines(const ActionStarted& started) {
+std::string DetailLines(const ActionStarted& started,
+                        const ActionFinished& finished) {
   std::string text;
   absl::string_view lead = "        Unchanged: ";
   for (const vtask::v1::Unchanged& unchanged : started.unchanged()) {
-    absl::StrAppend(&text, lead, UnchangedText(unchanged), "\n");
+    absl::StrAppend(&text, lead, UnchangedText(unchanged),
+                    ReporterText(unchanged.reporter()), "\n");
     lead = "                   ";
   }
   lead = "        Outputs:   ";
-  for (const std::string& path : started.outputs()) {
-    absl::StrAppend(&text, lead, "'", Printable(path), "'\n");
+  for (int i = 0; i < started.outputs_size(); ++i) {
+    absl::StrAppend(&text, lead, "'", Printable(started.outputs(i)), "'",
+                    i < started.output_reporters_size()
+                        ? ReporterText(started.output_reporters(i))
+                        : "",
+                    "\n");
+    lead = "                   ";
+  }
+  // Of what ran now, or of the result that is shown.
+  lead = "        Reports:   ";
+  for (const vtask::v1::ToolReport& report :
+       finished.reports_size() > 0 ? finished.reports() : started.reports()) {
+    absl::StrAppend(&text, lead, ReportText(report), "\n");
     lead = "                   ";
   }
   return text;
@@ -268,7 +324,7 @@ std::string Summary::Detailed(bool colour) const {
     }
     absl::StrAppend(
         &text, "\n      ", CacheLine(entry.started, finished),
-        DetailLines(entry.started),
+        DetailLines(entry.started, finished),
         finished.has_tracking() ? TrackingLine(finished.tracking()) : "");
     if (!finished.error().empty()) {
       absl::StrAppend(&text, "      ✗ Error: Failed to spawn process\n",

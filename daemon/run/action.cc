@@ -474,6 +474,11 @@ void ActionImpl::CollectAndStore() {
         for (const std::string& note : kept.notes) {
           finished_.add_notes(note);
         }
+        if (context_->wants_details) {
+          for (const storage::ToolReport& report : kept.tool_reports) {
+            *finished_.add_reports() = cache::ForEvent(report);
+          }
+        }
         finished_.set_stored(!kept.why_not.has_value());
         if (kept.why_not.has_value()) {
           *finished_.mutable_not_stored() = *std::move(kept.why_not);
@@ -563,10 +568,7 @@ void ActionImpl::EmitStarted(vtask::v1::CacheStatus cache, const Found* found) {
                                            miss.differences.end());
     started->set_changes_partial(miss.partial);
     started->set_forced(found->forced);
-    started->mutable_unchanged()->Assign(found->details.unchanged.begin(),
-                                         found->details.unchanged.end());
-    started->mutable_outputs()->Assign(found->details.outputs.begin(),
-                                       found->details.outputs.end());
+    cache::AddDetails(found->details, started);
   }
   host_->Emit(std::move(event));
 }

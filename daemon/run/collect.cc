@@ -21,6 +21,8 @@ Collector::Collector(const CollectInput& input)
       untracked_(input.user_untracked) {}
 
 Collected Collector::Run() {
+  SplitAccesses();
+  DescribeReports();
   out_.not_stored = ReasonNotToStore(in_, &out_.notes);
   if (!out_.not_stored.has_value()) {
     CheckFlaws();
@@ -28,7 +30,6 @@ Collected Collector::Run() {
   if (out_.not_stored.has_value()) {
     return std::move(out_);
   }
-  SplitAccesses();
   CollectNestedOutputs();
   CollectOutputs();
   FindOwnDirectories();

@@ -44,6 +44,8 @@ struct Collected {
   std::optional<vtask::v1::NotStored> not_stored;
   cache::FinishedAction action;    // without log, started, duration
   std::vector<std::string> notes;  // one line each, for people
+  // What tools said, also of a run that is not stored.
+  std::vector<vtask::storage::v1::ToolReport> tool_reports;
 };
 
 // Blocking: lists directories, and reads .env files. Worker pool only.

@@ -163,7 +163,25 @@ void Collector::KnowBefore(Observation* observation, const Access& access) {
         "the content it had before the task changed it is not known:", path);
     return;
   }
+  if (!outputs_.contains(path) && !IsAsBefore(path, access)) {
+    // After a hit it would not be as a run leaves it, and the next run reads it
+    // again (tool-ipc D10).
+    NotStored(vtask::v1::NotStored::INPUT_CHANGED,
+              "the task read and changed what a hit would not restore:", path);
+    return;
+  }
   Know(*observation, PreValue(kind, access));
+}
+
+// Of a file that stands there now.
+bool Collector::IsAsBefore(const std::string& path,
+                           const Access& access) const {
+  const fingerprint::FileState now =
+      in_.files->Look(in_.root, base::JoinPath(in_.root, path),
+                      /*follow=*/false, /*want_content=*/true);
+  return now.type != Value::FILE ||
+         (access.pre_state == PreState::kFile &&
+          access.pre_digest.has_value() && now.content == access.pre_digest);
 }
 
 // What an observation saw before the action changed the path.

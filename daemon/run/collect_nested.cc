@@ -136,7 +136,9 @@ void Collector::TakeOverEnv(Observation::Kind kind, const std::string& name,
       return;
     }
   }
-  Observation* observation = Observe(kind, name);
+  Observation* observation = source == nullptr
+                                 ? Observe(kind, name)
+                                 : ObserveQuery(kind, name, source->ignored());
   if (source != nullptr && !observation->has_provenance()) {
     *observation->mutable_provenance() = source->provenance();
   }

@@ -41,11 +41,16 @@ void Collector::CollectOutputs() {
   for (std::string& path : fingerprint::WalkGlobs(in_.root, config.globs())) {
     // Files that match an explicit glob are restored whatever a tool says
     // (tool-ipc case 95).
+    out_.action.output_reporters[path].set_source(
+        vtask::storage::v1::Provenance::DECLARED);
     outputs_.insert(std::move(path));
   }
   for (const ipc::PathReport& report : in_.reports->tracked_outputs) {
     if (std::optional<std::string> path =
             base::RelativeTo(base::NormalizePath(report.path), in_.root)) {
+      if (!outputs_.contains(*path)) {
+        out_.action.output_reporters[*path] = ProvenanceOf(report.origin);
+      }
       outputs_.insert(*std::move(path));
     }
   }

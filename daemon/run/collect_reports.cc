@@ -12,6 +12,7 @@
 #include "daemon/base/path.h"
 #include "daemon/fingerprint/observe.h"
 #include "daemon/fingerprint/sink.h"
+#include "daemon/plan/step_env.h"
 #include "daemon/run/collector.h"
 #include "daemon/run/dotenv.h"
 
@@ -23,10 +24,7 @@ using storage::Observation;
 using storage::Value;
 
 void SetProvenance(const ipc::ToolOrigin& origin, Observation* observation) {
-  storage::Provenance* provenance = observation->mutable_provenance();
-  provenance->set_source(storage::Provenance::TOOL);
-  provenance->set_pid(static_cast<uint32_t>(origin.pid));
-  provenance->set_argv0(origin.argv0);
+  *observation->mutable_provenance() = ProvenanceOf(origin);
 }
 
 }  // namespace
@@ -101,14 +99,29 @@ void Collector::CollectEnv() {
         break;
       case ipc::EnvReport::Kind::kGlob:
         SetProvenance(report.origin,
-                      Observe(Observation::ENV_GLOB, report.text));
+                      ObserveQuery(Observation::ENV_GLOB, report.text,
+                                   LeftOutOf(report)));
         break;
       case ipc::EnvReport::Kind::kPrefix:
         SetProvenance(report.origin,
-                      Observe(Observation::ENV_PREFIX, report.text));
+                      ObserveQuery(Observation::ENV_PREFIX, report.text,
+                                   LeftOutOf(report)));
         break;
     }
   }
+}
+
+// D6: what the user lists, and ambient names that the query does not ask for.
+std::vector<std::string> Collector::LeftOutOf(
+    const ipc::EnvReport& query) const {
+  const absl::string_view head = query.kind == ipc::EnvReport::Kind::kGlob
+                                     ? base::LiteralHead(query.text)
+                                     : query.text;
+  std::vector<std::string> left_out =
+      base::LeftOutOfQuery(head, plan::DefaultUntrackedEnv());
+  left_out.insert(left_out.end(), in_.user_untracked.begin(),
+                  in_.user_untracked.end());
+  return left_out;
 }
 
 void Collector::CollectDotenv() {

@@ -8,6 +8,7 @@
 //   collect_inputs.cc   what tracking saw of files
 //   collect_reports.cc  what was declared, and what tools said
 //   collect_nested.cc   what nested actions add to all of that
+//   provenance.cc       who said what, for people
 
 #pragma once
 
@@ -19,6 +20,7 @@
 
 #include "absl/strings/string_view.h"
 
+#include "daemon/base/name_patterns.h"
 #include "daemon/ipc/tool_endpoint.h"
 #include "daemon/run/collect.h"
 #include "daemon/run/ignored_paths.h"
@@ -27,6 +29,9 @@
 #include "vtask/storage/v1/storage.pb.h"
 
 namespace vt::run {
+
+// The `provenance` of what a tool told.
+vtask::storage::v1::Provenance ProvenanceOf(const ipc::ToolOrigin& origin);
 
 // Thread-compatible. Blocking.
 class Collector {
@@ -64,6 +69,19 @@ class Collector {
                     absl::string_view content_digest) const;
   Observation* Observe(Observation::Kind kind, const std::string& path,
                        const std::string& variant = "");
+  // A query for many variables but those that match one of `left_out`.
+  template <typename Patterns>
+  Observation* ObserveQuery(Observation::Kind kind, const std::string& text,
+                            const Patterns& left_out) {
+    std::string variant;
+    for (const std::string& pattern : left_out) {
+      variant += pattern;
+      variant += '\0';
+    }
+    Observation* const query = Observe(kind, text, variant);
+    query->mutable_ignored()->Assign(left_out.begin(), left_out.end());
+    return query;
+  }
   void Know(const Observation& observation, Value value);
   void Rebuildable(Observation* observation);
   void NotStored(vtask::v1::NotStored::Reason reason, std::string text,
@@ -87,6 +105,7 @@ class Collector {
   bool WasClearedAway(const std::string& path, const track::Access& access);
   std::vector<Observation::Kind> KindsOf(const track::Access& access) const;
   void KnowBefore(Observation* observation, const track::Access& access);
+  bool IsAsBefore(const std::string& path, const track::Access& access) const;
   Value PreValue(Observation::Kind kind, const track::Access& access) const;
   // `left_out`: entries that do not count, beside those that never do.
   void CollectListing(const std::string& path,
@@ -98,6 +117,7 @@ class Collector {
   void CollectGlobs();
   void CollectToolReports();
   void CollectEnv();
+  std::vector<std::string> LeftOutOf(const ipc::EnvReport& query) const;
   void CollectDotenv();
 
   // collect_nested.cc
@@ -113,10 +133,19 @@ class Collector {
   void TakeOverChanged(const Seen& seen, const track::Access& access);
   bool IsOwnProduct(const Seen& seen, const track::Access& access) const;
 
+  // provenance.cc
+  void DescribeReports();
+  vtask::storage::v1::ToolReport* Describe(
+      vtask::storage::v1::ToolReport::Kind kind, const std::string& name,
+      const ipc::ToolOrigin& origin);
+  void DescribePaths(vtask::storage::v1::ToolReport::Kind kind,
+                     const std::vector<ipc::PathReport>& reports);
+  bool IsTouched(const std::string& path, bool by_writing) const;
+
   const CollectInput& in_;
   const IgnoredPaths ignored_inputs_, ignored_outputs_;
   const Exclusions excluded_inputs_, excluded_outputs_;
-  const NamePatterns untracked_;
+  const base::NamePatterns untracked_;
   Collected out_;
   std::map<Key, Observation> observations_;
   std::map<std::string, const track::Access*> accesses_;  // below the root

@@ -5,8 +5,10 @@
 #include <climits>
 #include <cstdlib>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
 #include "daemon/base/path.h"
@@ -40,6 +42,15 @@ std::optional<std::string> StripRoot(absl::string_view path,
   return clean;
 }
 
+bool HasParentComponent(absl::string_view path) {
+  for (const absl::string_view component : absl::StrSplit(path, '/')) {
+    if (component == "..") {
+      return true;
+    }
+  }
+  return false;
+}
+
 // Resolves the links of the part of absolute `path` that exists.
 std::string Resolve(const std::string& path) {
   char resolved[PATH_MAX];
@@ -58,19 +69,31 @@ std::string Resolve(const std::string& path) {
 IgnoredPaths::IgnoredPaths(const std::string& root,
                            const std::vector<ipc::PathReport>& reports) {
   for (const ipc::PathReport& report : reports) {
-    const std::optional<std::string> spelled = StripRoot(report.path, root);
-    if (!spelled.has_value()) {
-      continue;
-    }
-    paths_.insert(*spelled);
-    // A NUL cannot be in a name; realpath would cut there.
-    if (report.path.find('\0') == std::string::npos) {
-      const std::string resolved = Resolve(base::JoinPath(root, *spelled));
-      if (std::optional<std::string> path = base::RelativeTo(resolved, root)) {
-        paths_.insert(*path);
-      }
+    for (const std::string& path : PathsOf(report.path, root)) {
+      paths_.insert(path);
     }
   }
+}
+
+std::set<std::string> IgnoredPaths::PathsOf(const std::string& reported,
+                                            const std::string& root) {
+  std::set<std::string> paths;
+  const std::optional<std::string> spelled = StripRoot(reported, root);
+  if (spelled.has_value()) {
+    paths.insert(*spelled);
+  } else if (HasParentComponent(reported)) {
+    return paths;
+  }
+  // A NUL cannot be in a name; realpath would cut there.
+  if (reported.find('\0') == std::string::npos) {
+    const std::string resolved =
+        Resolve(spelled.has_value() ? base::JoinPath(root, *spelled)
+                                    : base::NormalizePath(reported));
+    if (std::optional<std::string> path = base::RelativeTo(resolved, root)) {
+      paths.insert(*std::move(path));
+    }
+  }
+  return paths;
 }
 
 bool IgnoredPaths::Covers(const std::string& path) const {

@@ -20,6 +20,11 @@ class IgnoredPaths {
   IgnoredPaths(const std::string& root,
                const std::vector<ipc::PathReport>& reports);
 
+  // What a report means, relative to `root`: as spelled, and what that resolves
+  // to. Empty: outside, or it leaves `root` by `..` on the way. Blocking.
+  static std::set<std::string> PathsOf(const std::string& reported,
+                                       const std::string& root);
+
   // Whether relative `path` is one of them, or lies below one.
   bool Covers(const std::string& path) const;
 

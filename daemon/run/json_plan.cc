@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include <iterator>
 #include <map>
 #include <set>
 #include <string>
@@ -18,6 +19,8 @@ namespace {
 
 using base::JsonObject;
 using vtask::storage::v1::Observation;
+using vtask::storage::v1::Provenance;
+using vtask::storage::v1::ToolReport;
 using vtask::storage::v1::Value;
 using vtask::v1::Difference;
 
@@ -220,6 +223,98 @@ std::string FingerprintJson(const plan::Step& step,
   return out.Text();
 }
 
+const char* SourceOf(const Provenance& provenance) {
+  return provenance.source() == Provenance::DECLARED ? "declared"
+         : provenance.source() == Provenance::TOOL   ? "tool"
+         : provenance.source() == Provenance::DOTENV ? "dotenv"
+                                                     : "traced";
+}
+
+void AddSource(const Provenance& provenance, JsonObject* out) {
+  out->AddString("source", SourceOf(provenance));
+  if (provenance.source() == Provenance::TOOL) {
+    out->Add("pid", absl::StrCat(provenance.pid()));
+    out->AddString("argv0", provenance.argv0());
+    if (!provenance.package().empty()) {
+      out->AddString("package", provenance.package());
+    }
+  }
+}
+
+const char* KindOf(Observation::Kind kind) {
+  switch (kind) {
+    case Observation::ENV:
+      return "env";
+    case Observation::ENV_GLOB:
+      return "envGlob";
+    case Observation::ENV_PREFIX:
+      return "envPrefix";
+    case Observation::TOOL_VALUE:
+      return "value";
+    default:
+      return "input";
+  }
+}
+
+// Who told us of what was not just seen.
+std::string ReportersJson(const plan::Step& step,
+                          const cache::Details& details) {
+  std::vector<std::string> entries;
+  const auto add = [&](const char* kind, const std::string& name,
+                       const Provenance& provenance) {
+    if (provenance.source() != Provenance::TRACED) {
+      JsonObject entry;
+      entry.AddString("kind", kind);
+      entry.AddString("name", name);
+      AddSource(provenance, &entry);
+      entries.push_back(entry.Text());
+    }
+  };
+  Provenance declared;
+  declared.set_source(Provenance::DECLARED);
+  for (const auto& variable : step.description.env()) {
+    add("env", variable.name(), declared);
+  }
+  for (const Observation& observation : details.path_set.observations()) {
+    if (observation.kind() != Observation::GLOB) {
+      add(KindOf(observation.kind()), observation.path(),
+          observation.provenance());
+      continue;
+    }
+    for (const auto& glob : observation.globs()) {
+      add(glob.negative() ? "inputExclusion" : "inputGlob", glob.pattern(),
+          declared);
+    }
+  }
+  for (const auto& output : details.result->outputs()) {
+    add("output", output.path(), output.provenance());
+  }
+  return base::JsonArray(entries);
+}
+
+std::string ToolReportsJson(const vtask::storage::v1::Result& result) {
+  static constexpr const char* kKinds[] = {
+      "unknown", "ignoreInput", "ignoreOutput", "trackInput", "trackOutput",
+      "env",     "envGlob",     "envPrefix",    "value",      "refused"};
+  static constexpr const char* kEffects[] = {"counted", "matchedNothing",
+                                             "outside", "notCounted"};
+  std::vector<std::string> entries;
+  for (const ToolReport& report : result.tool_reports()) {
+    const auto kind = static_cast<size_t>(report.kind());
+    const auto effect = static_cast<size_t>(report.effect());
+    JsonObject entry;
+    entry.AddString("kind", kKinds[kind < std::size(kKinds) ? kind : 0]);
+    entry.AddString("name", report.name());
+    if (report.kind() != ToolReport::REFUSED) {
+      entry.AddString("effect",
+                      kEffects[effect < std::size(kEffects) ? effect : 0]);
+      AddSource(report.reporter(), &entry);
+    }
+    entries.push_back(entry.Text());
+  }
+  return base::JsonArray(entries);
+}
+
 class PlanWriter {
  public:
   PlanWriter(const workspace::Workspace& workspace, const Forecast& forecast,
@@ -335,6 +430,8 @@ std::string PlanWriter::CacheJson(const plan::Step& step) const {
       if (!details.outputs.empty()) {
         baseline.Add("outputs", base::JsonStrings(details.outputs));
       }
+      baseline.Add("reporters", ReportersJson(step, details));
+      baseline.Add("reports", ToolReportsJson(*details.result));
     }
     out.Add("baseline", baseline.Text());
   }

@@ -30,9 +30,13 @@ Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
            });
   };
   Collected collected = Collect(input);
-  Kept kept{std::move(collected.not_stored), {}, std::move(collected.notes)};
+  Kept kept{std::move(collected.not_stored),
+            {},
+            std::move(collected.notes),
+            std::move(collected.tool_reports)};
   if (!kept.why_not.has_value()) {
     cache::FinishedAction& action = collected.action;
+    action.tool_reports = kept.tool_reports;
     action.log = std::move(run.log);
     action.started = run.end.started;
     action.started_file_clock_ns = run.end.started_file_clock_ns;

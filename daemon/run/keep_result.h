@@ -31,6 +31,7 @@ struct Kept {
   std::optional<vtask::v1::NotStored> why_not;
   cache::Hit stored;  // else
   std::vector<std::string> notes;
+  std::vector<vtask::storage::v1::ToolReport> tool_reports;
 };
 
 // Blocking: worker pool only.

@@ -26,18 +26,4 @@ bool Exclusions::Covers(absl::string_view path) const {
       globs_, [path](const Glob& glob) { return glob.Matches(path); });
 }
 
-NamePatterns::NamePatterns(const std::vector<std::string>& patterns) {
-  for (const std::string& pattern : patterns) {
-    if (absl::StatusOr<Glob> parsed = Glob::Parse(pattern, Glob::Style::kFlat);
-        parsed.ok()) {
-      globs_.push_back(*std::move(parsed));
-    }
-  }
-}
-
-bool NamePatterns::Matches(absl::string_view name) const {
-  return absl::c_any_of(
-      globs_, [name](const Glob& glob) { return glob.Matches(name); });
-}
-
 }  // namespace vt::run

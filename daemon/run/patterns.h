@@ -4,7 +4,6 @@
 
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
@@ -23,16 +22,6 @@ class Exclusions {
       const google::protobuf::RepeatedPtrField<vtask::storage::v1::Glob>&
           globs);
   bool Covers(absl::string_view path) const;
-
- private:
-  std::vector<base::Glob> globs_;
-};
-
-// Patterns for names of variables (R-ENV-5, without `!`). Immutable.
-class NamePatterns {
- public:
-  explicit NamePatterns(const std::vector<std::string>& patterns);
-  bool Matches(absl::string_view name) const;
 
  private:
   std::vector<base::Glob> globs_;

@@ -91,29 +91,26 @@ std::string DryRunText(const std::string& root, const plan::Plan& plan,
   std::string text;
   report::Summary summary;
   uint32_t index = 0;
-  plan::ForEachStep(plan, [&](const plan::PlannedTask& task,
-                              const plan::Step& step) {
-    const StepForecast& expected = forecast.at(&step);
-    vtask::v1::ActionStarted planned;
-    *planned.mutable_action() = RefOf(task, step, ++index);
-    planned.set_cache(expected.cache);
-    planned.set_forced(expected.forced);
-    const cache::Miss& miss = expected.found.miss;
-    planned.mutable_differences()->Assign(miss.differences.begin(),
-                                          miss.differences.end());
-    planned.set_changes_partial(miss.partial);
-    if (options.verbose >= 2) {
-      planned.mutable_unchanged()->Assign(expected.details.unchanged.begin(),
-                                          expected.details.unchanged.end());
-      planned.mutable_outputs()->Assign(expected.details.outputs.begin(),
-                                        expected.details.outputs.end());
-    }
-    absl::StrAppend(
-        &text,
-        report::StartLine(planned, /*is_planned=*/true, options.colour_stdout),
-        "\n");
-    summary.AddPlanned(planned);
-  });
+  plan::ForEachStep(
+      plan, [&](const plan::PlannedTask& task, const plan::Step& step) {
+        const StepForecast& expected = forecast.at(&step);
+        vtask::v1::ActionStarted planned;
+        *planned.mutable_action() = RefOf(task, step, ++index);
+        planned.set_cache(expected.cache);
+        planned.set_forced(expected.forced);
+        const cache::Miss& miss = expected.found.miss;
+        planned.mutable_differences()->Assign(miss.differences.begin(),
+                                              miss.differences.end());
+        planned.set_changes_partial(miss.partial);
+        if (options.verbose >= 2) {
+          cache::AddDetails(expected.details, &planned);
+        }
+        absl::StrAppend(&text,
+                        report::StartLine(planned, /*is_planned=*/true,
+                                          options.colour_stdout),
+                        "\n");
+        summary.AddPlanned(planned);
+      });
   return absl::StrCat(text,
                       summary.RenderPlanned(options.program, options.verbose,
                                             options.colour_stdout));

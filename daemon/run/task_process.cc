@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/path.h"
@@ -25,6 +26,17 @@ namespace {
 // so it must be more than what a loaded machine takes to end a pipeline.
 constexpr absl::Duration kTraceIdle = absl::Milliseconds(500);
 constexpr absl::Duration kDrain = absl::Seconds(2);
+
+// The caller's own value of a name that we give goes: a nested cached task has
+// an endpoint of its own (tool-ipc D12), and getenv(3) takes the first.
+void SetVariable(absl::string_view name, absl::string_view value,
+                 std::vector<std::string>* env) {
+  const std::string start = absl::StrCat(name, "=");
+  std::erase_if(*env, [&start](const std::string& entry) {
+    return absl::StartsWith(entry, start);
+  });
+  env->push_back(absl::StrCat(start, value));
+}
 
 // What a file held before an action changed it; above 16 MiB it is not worth
 // the wait (decisions H4).
@@ -112,8 +124,7 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
   id_ = running.id;
   marker_ = ActionMarker(id_);
   options.env.push_back(marker_);
-  options.env.push_back(
-      absl::StrCat("VT_CACHE_DIR=", engine_->options.cache_directory));
+  SetVariable("VT_CACHE_DIR", engine_->options.cache_directory, &options.env);
   VT_RETURN_IF_ERROR(OpenPipes(attachments.stdin_pipe, &options));
   if (attachments.tool_endpoint) {
     VT_RETURN_IF_ERROR(OpenEndpoint(step, &options));
@@ -171,11 +182,11 @@ absl::Status TaskProcessImpl::OpenEndpoint(const plan::Step& step,
   VT_RETURN_IF_ERROR(
       base::Annotate(opened.status(), "failed to set up task communication"));
   endpoint_ = *std::move(opened);
-  options->env.push_back(absl::StrCat("VP_RUN_IPC_NAME=", endpoint_->name()));
-  options->env.push_back(absl::StrCat("VT_IPC=", endpoint_->name()));
+  SetVariable("VP_RUN_IPC_NAME", endpoint_->name(), &options->env);
+  SetVariable("VT_IPC", endpoint_->name(), &options->env);
   if (!engine_->options.tool_addon.empty()) {
-    options->env.push_back(
-        absl::StrCat("VP_RUN_NODE_CLIENT_PATH=", engine_->options.tool_addon));
+    SetVariable("VP_RUN_NODE_CLIENT_PATH", engine_->options.tool_addon,
+                &options->env);
   }
   return absl::OkStatus();
 }

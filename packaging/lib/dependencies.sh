@@ -11,7 +11,8 @@ vt_build_packages=(
   librocksdb-dev libuv1-dev libabsl-dev libgtest-dev libgmock-dev liblz4-dev
   libnghttp2-dev libssl-dev libyaml-cpp-dev libsnappy-dev libgflags-dev
   libbz2-dev libzstd-dev zlib1g-dev libc-ares-dev libre2-dev)
-vt_test_packages=(musl-tools strace systemd gdb bubblewrap libjemalloc2 tmux zsh fish)
+vt_test_packages=(musl-tools strace systemd gdb bubblewrap libjemalloc2 tmux zsh fish
+  golang-go)
 
 # Where npm packages go; the only Node that builds and tests use (decisions H23).
 vt_deps=$PWD/build/deps

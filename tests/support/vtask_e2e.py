@@ -57,7 +57,7 @@ _NEEDS = {
     'second_uid': _has_second_uid,
     'listener': listener.problem,
     **{program: functools.partial(_has_program, program)
-       for program in ('tmux', 'zsh', 'fish')},
+       for program in ('tmux', 'zsh', 'fish', 'go')},
     'shared': lambda: None if SHARED.is_dir() else 'no folder ../shared',
 }
 

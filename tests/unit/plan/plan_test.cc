@@ -47,7 +47,6 @@ TEST_F(PlanTest, ATaskBecomesItsSteps) {
   EXPECT_TRUE(steps[0].cached);
   EXPECT_EQ(steps[0].tool_env->at("X"), "1");
   EXPECT_THAT(steps[0].user_untracked, ElementsAre("Z", "Y"));
-  EXPECT_THAT(steps[0].default_untracked, Contains("GITHUB_*"));
   EXPECT_THAT(steps[0].env, Contains("X=1"));
 
   EXPECT_EQ(steps[1].kind, Step::Kind::kEcho);

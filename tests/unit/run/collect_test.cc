@@ -206,13 +206,26 @@ TEST_F(CollectTest, RewrittenOwnOutputIsALeftover) {
 }
 
 // Tool-ipc D10: what a hit would not bring back must be there, unchanged.
-TEST_F(CollectTest, RewrittenButNotRestoredIsNotRebuildable) {
+TEST_F(CollectTest, ReadAndChangedButNotRestoredIsNotStored) {
   Write("state", "2");
   reports_.ignored_outputs.push_back({root_ + "/state", {}});
   Access& access = Saw("state", track::kContent);
   access.mutated = access.is_output = true;
   access.pre_state = PreState::kMissing;
   const Collected collected = Run();
+  ASSERT_TRUE(collected.not_stored.has_value());
+  EXPECT_EQ(collected.not_stored->path(), "state");
+}
+
+TEST_F(CollectTest, RewrittenAsItWasAndNotRestoredIsAnOrdinaryInput) {
+  Write("state", "2");
+  reports_.ignored_outputs.push_back({root_ + "/state", {}});
+  Access& access = Saw("state", track::kContent);
+  access.mutated = access.is_output = true;
+  access.pre_state = PreState::kFile;
+  access.pre_digest = files_.Look(root_, root_ + "/state", false, true).content;
+  const Collected collected = Run();
+  EXPECT_FALSE(collected.not_stored.has_value());
   EXPECT_FALSE(Find(collected, Observation::CONTENT, "state")->rebuildable());
   EXPECT_THAT(collected.action.outputs, IsEmpty());
 }

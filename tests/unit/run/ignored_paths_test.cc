@@ -56,6 +56,15 @@ TEST_F(IgnoredPathsTest, TheRootCoversEverything) {
   EXPECT_TRUE(Covers(root_ + "/.", "a"));
 }
 
+TEST_F(IgnoredPathsTest, TheRootMayBeReachedThroughALinkOutsideOfIt) {
+  const test::TempDir other;
+  const std::string alias = other.path().string() + "/alias";
+  fs::create_directory_symlink(root_, alias);
+  EXPECT_TRUE(Covers(alias + "/b", "b/x"));
+  EXPECT_FALSE(Covers(alias + "/../b", "b"));
+  EXPECT_FALSE(Covers(other.path().string() + "/b", "b"));
+}
+
 TEST_F(IgnoredPathsTest, LinkMatchesWhatItLeadsTo) {
   fs::create_directory(root_ + "/real");
   fs::create_symlink("real", root_ + "/link");
