@@ -1,0 +1,3 @@
+module vtask.dev/client/go
+
+go 1.18
