@@ -18,6 +18,7 @@
 #include "shim/complete_command.h"
 #include "shim/daemon_command.h"
 #include "shim/directories.h"
+#include "shim/doctor_command.h"
 #include "shim/exit_code.h"
 #include "shim/report_command.h"
 #include "shim/run_command.h"
@@ -99,6 +100,9 @@ int Main(int argc, char** argv) {
   }
   if (command == "daemon") {
     return vt::shim::DaemonCommand(argc, argv, directories);
+  }
+  if (command == "doctor") {
+    return vt::shim::DoctorCommand(argc, argv, directories);
   }
   return vt::shim::RunCommand(argc, argv, directories, /*keeper=*/"");
 }
