@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pipes.h"
+
 namespace vt_client {
 namespace {
 
@@ -44,6 +46,25 @@ bool FailErrno(int error_number, Bytes* error) {
   error->AppendNumber(static_cast<uint64_t>(error_number));
   error->Append(")");
   return false;
+}
+
+// 0 or an errno.
+int ConnectSocket(int fd, const struct sockaddr_un& address) {
+  // Bounds connect(2) on a full backlog.
+  struct timeval limit = {};
+  limit.tv_sec = static_cast<time_t>(kTimeoutMs / 1000);
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  int result = -1;
+  do {
+    result = connect(fd, reinterpret_cast<const struct sockaddr*>(&address),
+                     sizeof address);
+  } while (result != 0 && errno == EINTR);
+  const int error_number = result == 0 ? 0 : errno;
+  // Reports wait as long as they must: one lost without the daemon's knowledge
+  // could make it store a wrong result.
+  limit.tv_sec = 0;
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+  return error_number;
 }
 
 // Fields of an EnvVar.
@@ -107,25 +128,20 @@ bool Connection::Connect(const char* name, Bytes* error) {
   } else {
     memcpy(address.sun_path, short_name.data(), short_name.size());
     fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    // Bounds connect(2) on a full backlog.
-    struct timeval limit = {};
-    limit.tv_sec = static_cast<time_t>(kTimeoutMs / 1000);
-    setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
-    int result = -1;
-    do {
-      result = connect(fd_, reinterpret_cast<struct sockaddr*>(&address),
-                       sizeof address);
-    } while (result != 0 && errno == EINTR);
-    error_number = result == 0 ? 0 : errno;
-    // Reports wait as long as they must: one lost without the daemon's
-    // knowledge could make it store a wrong result.
-    limit.tv_sec = 0;
-    setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof limit);
+    error_number = fd_ < 0 ? errno : ConnectSocket(fd_, address);
   }
   if (directory >= 0) {
     close(directory);
   }
-  return error_number == 0 || FailErrno(error_number, error);
+  if (error_number == 0) {
+    return true;
+  }
+  BecomeSink();
+  // Nothing at the name: the endpoint has gone. All else may be a sandbox that
+  // denies sockets.
+  return (error_number != ENOENT && error_number != ENOTDIR &&
+          ConnectPipes(name, NowMs() + kTimeoutMs, &requests_fd_, &fd_)) ||
+         FailErrno(error_number, error);
 }
 
 bool Connection::ReadHello(const char* client_name, Bytes* error) {
@@ -306,7 +322,7 @@ bool Connection::ReceiveFrame(uint64_t deadline_ms, Bytes* error) {
     }
     const size_t size = input_.size();
     input_.Resize(size + 16384);
-    const ssize_t n = recv(fd_, input_.data() + size, 16384, MSG_DONTWAIT);
+    const ssize_t n = read(fd_, input_.data() + size, 16384);
     input_.Resize(size + (n > 0 ? static_cast<size_t>(n) : 0));
     if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
       BecomeSink();
@@ -318,7 +334,7 @@ bool Connection::ReceiveFrame(uint64_t deadline_ms, Bytes* error) {
 
 void Connection::Send(Slice frame) {
   while (fd_ >= 0 && frame.size > 0) {
-    const ssize_t n = send(fd_, frame.data, frame.size, MSG_NOSIGNAL);
+    const ssize_t n = SendSome(frame);
     if (n >= 0) {
       frame.data += n;
       frame.size -= static_cast<size_t>(n);
@@ -328,10 +344,19 @@ void Connection::Send(Slice frame) {
   }
 }
 
+ssize_t Connection::SendSome(Slice bytes) {
+  return requests_fd_ >= 0 ? WritePipe(requests_fd_, bytes)
+                           : send(fd_, bytes.data, bytes.size, MSG_NOSIGNAL);
+}
+
 void Connection::BecomeSink() {
   if (fd_ >= 0) {
     close(fd_);
     fd_ = -1;
+  }
+  if (requests_fd_ >= 0) {
+    close(requests_fd_);
+    requests_fd_ = -1;
   }
 }
 

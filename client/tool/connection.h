@@ -9,6 +9,8 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include "bytes.h"
 #include "wire.h"
 
@@ -59,10 +61,12 @@ class Connection {
   bool Ask(Request request, Slice message, Slice* reply, Bytes* error);
   bool ReceiveFrame(uint64_t deadline_ms, Bytes* error);
   void Send(Slice frame);
+  ssize_t SendSome(Slice bytes);
   void BecomeSink();
   void AddFound(Slice name, Slice value);
 
   int fd_ = -1;
+  int requests_fd_ = -1;  // where pipes stand for the socket; else -1
   uint64_t last_id_ = 0;
   // A frame, and the bytes that came after it.
   size_t frame_size_ = 0;

@@ -217,6 +217,9 @@ std::string ReportCollector::Greet(const wire::Hello& hello, Peer* peer,
   }
   peer->has_greeted = true;
   peer->origin.client = hello.client();
+  if (peer->origin.is_claimed) {
+    peer->origin.pid = static_cast<int>(hello.pid());
+  }
   peer->origin.argv0 =
       hello.argv0().empty()
           ? CommandOf(peer->origin.pid, /*first_only=*/true, kMaxQuotedBytes)

@@ -3,6 +3,7 @@
 #include "daemon/ipc/tool_connection.h"
 
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <utility>
@@ -27,14 +28,20 @@ constexpr size_t kRestBytes = size_t{16} << 20;
 }  // namespace
 
 ToolConnection::ToolConnection(loop::EventLoop* loop, base::UniqueFd fd,
-                               Peer peer, ReportCollector* collector,
-                               Owner* owner)
+                               base::UniqueFd replies, Peer peer,
+                               ReportCollector* collector, Owner* owner)
     : fd_(std::move(fd)),
+      replies_(std::move(replies)),
       peer_(std::move(peer)),
       collector_(collector),
       owner_(owner),
       watch_(loop, fd_.get(), loop::FdWatch::kReadable,
-             [this](int /*events*/) { OnReady(); }) {}
+             [this](int /*events*/) { OnReady(); }) {
+  if (replies_.is_valid()) {
+    replies_watch_ = std::make_unique<loop::FdWatch>(
+        loop, replies_.get(), 0, [this](int /*events*/) { OnReady(); });
+  }
+}
 
 bool ToolConnection::TakeRest() {
   is_mute_ = true;
@@ -53,15 +60,23 @@ void ToolConnection::OnReady() {
     return;  // `this` is gone
   }
   // Every time: libuv stops a watch that reported an error.
-  watch_.SetEvents(
-      (state_ == State::kOpen && !IsStuck() ? loop::FdWatch::kReadable : 0) |
-      (has_output ? loop::FdWatch::kWritable : 0));
+  Watch((state_ == State::kOpen && !IsStuck() ? loop::FdWatch::kReadable : 0) |
+        (has_output ? loop::FdWatch::kWritable : 0));
+}
+
+void ToolConnection::Watch(int events) {
+  if (replies_watch_ == nullptr) {
+    watch_.SetEvents(events);
+    return;
+  }
+  watch_.SetEvents(events & loop::FdWatch::kReadable);
+  replies_watch_->SetEvents(events & loop::FdWatch::kWritable);
 }
 
 void ToolConnection::Read(size_t budget) {
   char chunk[65536];
   while (state_ == State::kOpen && !IsStuck() && budget > 0) {
-    const ssize_t n = ::recv(fd_.get(), chunk, sizeof chunk, MSG_DONTWAIT);
+    const ssize_t n = ::read(fd_.get(), chunk, sizeof chunk);
     if (n > 0) {
       const size_t size = static_cast<size_t>(n);
       budget -= size < budget ? size : budget;
@@ -124,9 +139,7 @@ void ToolConnection::HandleFrame(absl::string_view body) {
 
 void ToolConnection::Write() {
   while (!is_mute_ && written_ < output_.size()) {
-    const ssize_t n =
-        ::send(fd_.get(), output_.data() + written_, output_.size() - written_,
-               MSG_DONTWAIT | MSG_NOSIGNAL);
+    const ssize_t n = WriteSome(absl::string_view(output_).substr(written_));
     if (n >= 0) {
       written_ += static_cast<size_t>(n);
     } else if (errno == EAGAIN) {
@@ -143,6 +156,14 @@ void ToolConnection::Write() {
     output_.erase(0, written_);
     written_ = 0;
   }
+}
+
+// The daemon ignores SIGPIPE, which a pipe cannot be told to leave out.
+ssize_t ToolConnection::WriteSome(absl::string_view bytes) {
+  return replies_.is_valid()
+             ? ::write(replies_.get(), bytes.data(), bytes.size())
+             : ::send(fd_.get(), bytes.data(), bytes.size(),
+                      MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 bool ToolConnection::IsFull() const {

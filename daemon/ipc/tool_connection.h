@@ -6,7 +6,10 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
+#include <memory>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -31,10 +34,12 @@ class ToolConnection {
     ~Owner() = default;
   };
 
-  // `fd` is a connected non-blocking socket. `owner` and `collector` outlive
-  // the connection.
-  ToolConnection(loop::EventLoop* loop, base::UniqueFd fd, Peer peer,
-                 ReportCollector* collector, Owner* owner);
+  // `fd` is a connected non-blocking socket; or the end of a pipe to read from,
+  // and `replies` that of one to write to. `owner` and `collector` outlive the
+  // connection.
+  ToolConnection(loop::EventLoop* loop, base::UniqueFd fd,
+                 base::UniqueFd replies, Peer peer, ReportCollector* collector,
+                 Owner* owner);
   ToolConnection(const ToolConnection&) = delete;
   ToolConnection& operator=(const ToolConnection&) = delete;
 
@@ -58,12 +63,15 @@ class ToolConnection {
   void HandleFrames();
   void HandleFrame(absl::string_view body);
   void Write();
+  ssize_t WriteSome(absl::string_view bytes);
+  void Watch(int events);
   // Enough answers wait: no further request is handled until some are read.
   bool IsFull() const;
   // And enough requests behind them: not even read.
   bool IsStuck() const;
 
   base::UniqueFd fd_;
+  base::UniqueFd replies_;  // invalid: fd_
   Peer peer_;
   ReportCollector* const collector_;
   Owner* const owner_;
@@ -73,8 +81,9 @@ class ToolConnection {
   FrameReader reader_;
   std::string output_;
   size_t written_ = 0;
-  // Last: destroyed before the descriptor that it watches.
+  // Last: destroyed before the descriptors that they watch.
   loop::FdWatch watch_;
+  std::unique_ptr<loop::FdWatch> replies_watch_;
 };
 
 }  // namespace vt::ipc

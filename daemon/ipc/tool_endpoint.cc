@@ -24,6 +24,7 @@
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/ipc/pipe_rendezvous.h"
 #include "daemon/ipc/report_collector.h"
 #include "daemon/ipc/tool_connection.h"
 #include "daemon/loop/fd_watch.h"
@@ -58,7 +59,7 @@ class Endpoint final : public ToolEndpoint, public ToolConnection::Owner {
   Endpoint& operator=(const Endpoint&) = delete;
   ~Endpoint() override { Unlink(); }
 
-  // Creates the socket as `directory`/`base_name` and listens.
+  // Creates the socket as `directory`/`base_name`, and the pipes beside it.
   absl::Status Listen(const std::string& directory,
                       const std::string& base_name);
 
@@ -67,10 +68,15 @@ class Endpoint final : public ToolEndpoint, public ToolConnection::Owner {
              std::function<void(ToolReports)> done) override;
 
  private:
+  absl::Status ListenOnSocket(const std::string& directory,
+                              const std::string& base_name);
+  // Where the process may not have a socket: a name that no socket is at.
+  absl::Status HoldName();
   void ConnectionEnded(ToolConnection* connection) override;
   // Takes what waits in the backlog, up to `limit` connections in all.
   void AcceptPending(size_t limit);
   void Adopt(base::UniqueFd fd);
+  void Connect(base::UniqueFd fd, base::UniqueFd replies, Peer peer);
   void RestFromAccepting();
   void FinishIfIdle();
   void Finish();
@@ -83,6 +89,7 @@ class Endpoint final : public ToolEndpoint, public ToolConnection::Owner {
   base::UniqueFd listener_;
   std::unique_ptr<loop::FdWatch> accept_watch_;
   std::unique_ptr<loop::Timer> rest_timer_;
+  std::unique_ptr<PipeRendezvous> pipes_;
   absl::flat_hash_map<ToolConnection*, std::unique_ptr<ToolConnection>>
       connections_;
   // Set while draining.
@@ -93,6 +100,39 @@ class Endpoint final : public ToolEndpoint, public ToolConnection::Owner {
 absl::Status Endpoint::Listen(const std::string& directory,
                               const std::string& base_name) {
   name_ = base::JoinPath(directory, base_name);
+  const absl::Status socket = ListenOnSocket(directory, base_name);
+  if (!socket.ok() && !absl::IsPermissionDenied(socket)) {
+    return socket;
+  }
+  absl::StatusOr<std::unique_ptr<PipeRendezvous>> pipes = PipeRendezvous::Open(
+      loop_, name_ + ".pipes",
+      [this](base::UniqueFd requests, base::UniqueFd replies) {
+        Peer peer;
+        peer.origin.is_claimed = true;
+        if (connections_.size() < kMaxConnections) {
+          Connect(std::move(requests), std::move(replies), std::move(peer));
+        }
+      });
+  if (pipes.ok()) {
+    pipes_ = *std::move(pipes);
+    return socket.ok() ? absl::OkStatus() : HoldName();
+  }
+  collector_.AddNote(std::string(pipes.status().message()));
+  return socket;
+}
+
+absl::Status Endpoint::HoldName() {
+  listener_.Reset();
+  const base::UniqueFd file(
+      ::open(name_.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, S_IRUSR));
+  is_linked_ = file.is_valid();
+  return is_linked_
+             ? absl::OkStatus()
+             : base::ErrnoToStatus(errno, absl::StrCat("making `", name_, "`"));
+}
+
+absl::Status Endpoint::ListenOnSocket(const std::string& directory,
+                                      const std::string& base_name) {
   const std::string what =
       absl::StrCat("making the tool endpoint `", name_, "`");
   listener_.Reset(
@@ -173,8 +213,13 @@ void Endpoint::Adopt(base::UniqueFd fd) {
                                     credentials.uid));
     return;
   }
-  auto connection = std::make_unique<ToolConnection>(
-      loop_, std::move(fd), std::move(peer), &collector_, this);
+  Connect(std::move(fd), base::UniqueFd(), std::move(peer));
+}
+
+void Endpoint::Connect(base::UniqueFd fd, base::UniqueFd replies, Peer peer) {
+  auto connection =
+      std::make_unique<ToolConnection>(loop_, std::move(fd), std::move(replies),
+                                       std::move(peer), &collector_, this);
   ToolConnection* const key = connection.get();
   connections_.emplace(key, std::move(connection));
 }
@@ -203,6 +248,10 @@ void Endpoint::Drain(absl::Duration limit,
   done_ = std::move(done);
   Unlink();
   // Beyond this point no new client can find us.
+  if (pipes_ != nullptr) {
+    pipes_->TakePending();
+    pipes_.reset();
+  }
   drain_timer_ = std::make_unique<loop::Timer>(
       loop_, std::max(limit, absl::ZeroDuration()), [this] { Finish(); });
   AcceptPending(kMaxConnections + kBacklog);

@@ -2,7 +2,8 @@
 //
 // ToolEndpoint: the Unix socket of one action, through which tools inside it
 // say what they read, wrote and cared about (proto/vtask/tool/v1/tool.proto,
-// docs/TOOL_IPC.md). It collects; what it means is decided in run/.
+// docs/TOOL_IPC.md). It collects; what it means is decided in run/. Beside the
+// socket stand named pipes, for tools in sandboxes that deny sockets (D1).
 
 #pragma once
 
@@ -21,6 +22,8 @@ namespace vt::ipc {
 
 struct ToolOrigin {
   int pid = 0;  // of the connection's peer, as the kernel says
+  // It came through pipes: the pid is what the client says.
+  bool is_claimed = false;
   std::string argv0;
   std::string client;  // "node-addon/1"
   // The npm package whose program the process runs ("vite"); may be empty.
@@ -81,7 +84,8 @@ class ToolEndpoint {
   // On the loop thread, as all that follows. `options.directory` must be
   // absolute and is created, with mode 0700, if it is missing.
   //
-  // Errors: as bind(2) and listen(2), naming the socket.
+  // Errors: as bind(2) and listen(2), naming the socket; if sockets are denied
+  // to us but pipes are not, tools reach it through those, and it is none.
   static absl::StatusOr<std::unique_ptr<ToolEndpoint>> Open(
       loop::EventLoop* loop, ToolEndpointOptions options);
   // Closes everything; a drain under way never calls back.

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 #include "daemon/base/env_query.h"
 #include "daemon/plan/command_line.h"
@@ -69,6 +70,8 @@ struct Step {
   // Name patterns that stay untracked whatever a tool asks (tool-ipc D6): the
   // user's `untrackedEnv`.
   std::vector<std::string> user_untracked;
+  // How long to wait for tools that are still connected in the end.
+  absl::Duration tool_drain = absl::Seconds(2);
   std::string cwd;              // absolute, normalised
   std::string echo_text;        // kEcho: what it prints
   std::string display_cwd;      // "" for the root, else "~/packages/a"

@@ -298,6 +298,7 @@ class StepMaker {
       return absl::OkStatus();
     }
     step->user_untracked = task_.cache.untracked_env;
+    step->tool_drain = facts_.settings.tool_drain_timeout;
     VT_ASSIGN_OR_RETURN(
         CachedEnv cached,
         MakeCachedEnv(env, facts_.default_names, assignments, task_.cache));

@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/algorithm/container.h"
@@ -102,6 +103,7 @@ class TaskProcessImpl final : public TaskProcess {
   std::string marker_;
   ActionId id_ = 0;
   bool cancelled_ = false;
+  absl::Duration tool_drain_;
   int drains_ = 0;
   TaskEnd end_;
 };
@@ -121,6 +123,8 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
   options.umask = context.umask;
   options.nice = context.nice;
   options.limits = context.limits;
+  // A timer has an end.
+  tool_drain_ = std::min(step.tool_drain, absl::Hours(24));
   id_ = running.id;
   marker_ = ActionMarker(id_);
   options.env.push_back(marker_);
@@ -243,7 +247,7 @@ void TaskProcessImpl::OnExit(exec::ExitStatus status) {
   process_ = nullptr;
   drains_ = endpoint_ != nullptr ? 2 : 1;
   if (endpoint_ != nullptr) {
-    endpoint_->Drain(cancelled_ ? absl::ZeroDuration() : kDrain,
+    endpoint_->Drain(cancelled_ ? absl::ZeroDuration() : tool_drain_,
                      [this](ipc::ToolReports reports) {
                        end_.reports = std::move(reports);
                        Joined();

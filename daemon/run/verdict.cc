@@ -26,9 +26,11 @@ std::string OriginText(const ipc::ToolOrigin& origin) {
 }
 
 // Whether the opt-out counts. Vite's counts only if the calling process
-// listened (decisions H15); of an untracked action we cannot tell, so it does.
+// listened (decisions H15); of an untracked action, or of a process that only
+// says who it is, we cannot tell, so it does.
 bool IsConfirmed(const ipc::OptOut& opt_out, const CollectInput& input) {
   return !IsFromVite(opt_out.call_site) || input.accesses == nullptr ||
+         opt_out.origin.is_claimed ||
          absl::c_linear_search(input.accesses->listeners, opt_out.origin.pid);
 }
 

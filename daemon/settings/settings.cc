@@ -25,9 +25,10 @@ using base::JsonMember;
 
 // The keys that there are; docs/schema/config.schema.json has the same
 // (tests/e2e/config/test_settings.py).
-const base::Names kKeys = {"cacheDir",       "cacheMaxSize", "cacheMaxAge",
-                           "idleExit",       "drainTimeout", "concurrency",
-                           "strictTracking", "toolchain"};
+const base::Names kKeys = {
+    "cacheDir",       "cacheMaxSize", "cacheMaxAge",
+    "idleExit",       "drainTimeout", "concurrency",
+    "strictTracking", "toolchain",    "toolDrainTimeout"};
 
 struct Unit {
   absl::string_view name;  // lower case
@@ -104,6 +105,8 @@ class Reader : private base::JsonReader {
       return Time(value, key, /*zero=*/false, &out->idle_exit);
     } else if (key == "drainTimeout") {
       return Time(value, key, /*zero=*/true, &out->drain_timeout);
+    } else if (key == "toolDrainTimeout") {
+      return Time(value, key, /*zero=*/true, &out->tool_drain_timeout);
     } else if (key == "concurrency") {
       return Concurrency(value, &out->concurrency);
     } else if (key == "strictTracking") {
@@ -256,6 +259,7 @@ std::vector<Line> Describe(const Settings& settings) {
   add("drainTimeout", TimeText(settings.drain_timeout));
   add("concurrency", settings.concurrency);
   add("strictTracking", settings.strict_tracking ? "true" : "false");
+  add("toolDrainTimeout", TimeText(settings.tool_drain_timeout));
   add("toolchain", settings.toolchain_executed ? "executed" : "none");
   return lines;
 }

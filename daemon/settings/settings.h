@@ -30,6 +30,9 @@ struct Settings {
   // How long a daemon that was asked to leave lets its runs go on before it
   // cancels them; infinite: until they end.
   absl::Duration drain_timeout = absl::InfiniteDuration();
+  // How long an action whose main process has ended waits for tools that are
+  // still connected to its endpoint.
+  absl::Duration tool_drain_timeout = absl::Seconds(2);
   std::string concurrency = "4";  // ParseConcurrency takes it
   bool strict_tracking = false;
   bool toolchain_executed = true;  // decisions H6

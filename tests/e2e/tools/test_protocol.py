@@ -149,6 +149,19 @@ while not os.path.exists('connected'):
                       first.out)
         self.assertRegex(first.out, r'python3 t\.py \[\d+\]')
 
+    @serial
+    def test_drain_is_as_long_as_the_user_says(self):
+        config = self.tmp / 'e/vtask/config.json'
+        config.parent.mkdir(parents=True)
+        config.write_text('{"toolDrainTimeout": 0}')
+        self.raw(self.LINGER.format(seconds=25, then='pass'),
+                 input=['t.py'], output=[])
+        self.assertOk(self.vt('daemon', 'start'))
+        began = time.monotonic()
+        first = self.assertOk(self.t())
+        self.assertLess(time.monotonic() - began, 1.9)
+        self.assertIn('a process was still connected', first.out)
+
     def test_reports_of_a_client_that_ends_within_the_drain_count(self):
         self.write('in', '1')
         self.raw('open("in").read()\n' + self.LINGER.format(

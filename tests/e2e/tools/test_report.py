@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tools that are not JavaScript: `vt report` in shell tasks, libvtask_client
 from an installed tree through pkg-config, CMake and Python. Cold and warm."""
+import json
 import shutil
 import subprocess
 
@@ -16,8 +17,8 @@ class ReportTest(VtTest):
         self.write('t.sh', text)
         self.package({'t': 'sh t.sh'})
 
-    def run_t(self, **options):
-        return self.vt('run', 't', **options)
+    def run_t(self, *flags, **options):
+        return self.vt('run', *flags, 't', **options)
 
     def test_ignored_input_does_not_miss_and_others_do(self):
         self.write('cache.txt', '1')
@@ -62,6 +63,39 @@ class ReportTest(VtTest):
                     f'{VT} report track-value mode "$(cat mode)"; echo ran')
         self.assertFirst(self.run_t())
         self.assertHit(self.run_t())
+
+    def test_tracked_paths_count_although_nobody_declared_them(self):
+        self.write('in.txt', '1')
+        self.write('t.sh', f'{VT} report track-input in.txt; echo made > out.txt;'
+                           f'{VT} report track-output out.txt /elsewhere')
+        self.package({'t': {'command': 'sh t.sh',
+                            'cache': {'input': ['t.sh'], 'output': []}}})
+        self.assertFirst(self.run_t())
+        (self.workspace / 'out.txt').unlink()
+        self.assertHit(self.run_t())
+        self.assertEqual(self.read('out.txt'), 'made\n')
+        details = self.run_t('-vv').out
+        self.assertRegex(details, r"'in\.txt' ← \S*vt \[\d+\]")
+        self.assertRegex(details, r"'out\.txt' ← \S*vt \[\d+\]")
+        self.assertRegex(details, r"'t\.sh' ← declared")
+        self.assertIn("track output '/elsewhere' (outside the workspace)", details)
+        self.write('in.txt', '2')
+        self.assertMiss("'in.txt' modified", self.run_t())
+
+    def test_details_list_reports_that_came_to_nothing(self):
+        self.script(f'{VT} report ignore-input unused /elsewhere\n'
+                    f'{VT} report get-env --untracked SOME || true')
+        details = self.run_t('-vv').out
+        self.assertRegex(details, r"ignore input '\S+/unused' \(matched nothing\) ← ")
+        self.assertIn("ignore input '/elsewhere' (outside the workspace)", details)
+        self.assertIn("env 'SOME' (not counted)", details)
+        plan = json.loads(self.vt('run', '--dry-run', '--json', '-vv', 't').out)
+        step, = plan['plan']['t']['steps']
+        reports = step['cache']['baseline']['reports']
+        self.assertEqual([(r['kind'], r['effect'], r['source']) for r in reports],
+                         [('ignoreInput', 'matchedNothing', 'tool'),
+                          ('ignoreInput', 'outside', 'tool'),
+                          ('env', 'notCounted', 'tool')])
 
     def test_disabled_run_is_not_stored_and_says_why(self):
         self.script(f'{VT} report disable-cache "it looks at the moon"')
@@ -141,3 +175,28 @@ class InstalledLibraryTest(VtTest):
                    '    assert client.is_active, client.error\n'
                    '    client.ignore_input("noise")\n')
         self.check('python3 t.py')
+
+    def test_python_module_has_the_positive_hints(self):
+        self.write('seen', '1')
+        self.write('t.py', 'import sys\n'
+                   f'sys.path.insert(0, {str(DIST / "share/vtask/python")!r})\n'
+                   'sys.dont_write_bytecode = True\n'
+                   'import vtask_client\n'
+                   'open("made", "w").write("made")\n'
+                   'with vtask_client.Client() as client:\n'
+                   '    client.track_input("seen")\n'
+                   '    client.track_output("made")\n'
+                   '    client.track_value("mode", b"a")\n'
+                   '    if client.get_env("OUT"):\n'
+                   '        client.disable_cache("OUT is set")\n')
+        self.package({'t': {'command': 'python3 t.py',
+                            'cache': {'input': ['t.py'], 'output': []}}})
+        self.assertFirst(self.vt('run', 't'))
+        (self.workspace / 'made').unlink()
+        self.assertHit(self.vt('run', 't'))
+        self.assertEqual(self.read('made'), 'made')
+        self.write('seen', '2')
+        self.assertMiss("'seen' modified", self.vt('run', 't'))
+        for _ in range(2):
+            self.assertIn('opted out of caching: OUT is set',
+                          self.assertRan(self.vt('run', 't', env={'OUT': '1'})).out)

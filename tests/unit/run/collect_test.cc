@@ -300,8 +300,15 @@ TEST_F(CollectTest, DotenvReferencesAreTracked) {
   EXPECT_THAT(collected.notes, testing::SizeIs(1));
 }
 
+ipc::ToolOrigin Node42() {
+  ipc::ToolOrigin origin;
+  origin.pid = 42;
+  origin.argv0 = "node";
+  return origin;
+}
+
 TEST_F(CollectTest, OptOutIsHonouredAndNamesWhoAsked) {
-  reports_.opt_outs.push_back({"", "tool.js:3", {42, "node", "", ""}});
+  reports_.opt_outs.push_back({"", "tool.js:3", Node42()});
   const Collected collected = Run();
   ASSERT_TRUE(collected.not_stored.has_value());
   EXPECT_EQ(collected.not_stored->reason(), NotStored::TOOL_OPTED_OUT);
@@ -310,9 +317,8 @@ TEST_F(CollectTest, OptOutIsHonouredAndNamesWhoAsked) {
 
 // Tool-ipc D5: `vitest run` constructs a server and never serves.
 TEST_F(CollectTest, VitesOptOutCountsOnlyIfThatProcessListened) {
-  reports_.opt_outs.push_back({"",
-                               "/w/node_modules/vite/dist/node/chunk.js:1:2",
-                               {42, "node", "", ""}});
+  reports_.opt_outs.push_back(
+      {"", "/w/node_modules/vite/dist/node/chunk.js:1:2", Node42()});
   EXPECT_FALSE(Run().not_stored.has_value());
   accesses_.listeners = {41};
   EXPECT_FALSE(Run().not_stored.has_value());
@@ -322,7 +328,7 @@ TEST_F(CollectTest, VitesOptOutCountsOnlyIfThatProcessListened) {
 
 TEST_F(CollectTest, OptOutCanBeOverruledByTheUser) {
   description_.set_honor_opt_out(false);
-  reports_.opt_outs.push_back({"", "tool.js:3", {42, "node", "", ""}});
+  reports_.opt_outs.push_back({"", "tool.js:3", Node42()});
   const Collected collected = Run();
   EXPECT_FALSE(collected.not_stored.has_value());
   EXPECT_THAT(collected.notes, testing::SizeIs(1));

@@ -27,6 +27,7 @@ TEST(SettingsTest, WhatIsNotSetHasItsDefault) {
     EXPECT_EQ(settings->cache_max_age, absl::Hours(720));
     EXPECT_EQ(settings->idle_exit, absl::Hours(3));
     EXPECT_EQ(settings->drain_timeout, absl::InfiniteDuration());
+    EXPECT_EQ(settings->tool_drain_timeout, absl::Seconds(2));
     EXPECT_EQ(settings->concurrency, "4");
     EXPECT_FALSE(settings->strict_tracking);
     EXPECT_TRUE(settings->toolchain_executed);
@@ -43,7 +44,7 @@ TEST(SettingsTest, EveryKeyIsRead) {
     "idleExit": "never",
     "drainTimeout": 0,
     "concurrency": "50%",
-    "strictTracking": true,
+    "strictTracking": true, "toolDrainTimeout": "5s",
     "toolchain": "none", // and a comma
   })");
   ASSERT_THAT(settings, test::IsOk());
@@ -52,6 +53,7 @@ TEST(SettingsTest, EveryKeyIsRead) {
   EXPECT_EQ(settings->cache_max_age, absl::Hours(336));
   EXPECT_EQ(settings->idle_exit, absl::InfiniteDuration());
   EXPECT_EQ(settings->drain_timeout, absl::ZeroDuration());
+  EXPECT_EQ(settings->tool_drain_timeout, absl::Seconds(5));
   EXPECT_EQ(settings->concurrency, "50%");
   EXPECT_TRUE(settings->strict_tracking);
   EXPECT_FALSE(settings->toolchain_executed);
@@ -146,7 +148,8 @@ TEST(SettingsTest, PeopleSeeValuesAsTheyWouldWriteThem) {
           "cacheDir= default", "cacheMaxSize=1500MB /e/config.json:1",
           "cacheMaxAge=never /e/config.json:2", "idleExit=90s /e/config.json:1",
           "drainTimeout=14d /e/config.json:2", "concurrency=4 default",
-          "strictTracking=false default", "toolchain=executed default"));
+          "strictTracking=false default", "toolDrainTimeout=2s default",
+          "toolchain=executed default"));
 }
 
 }  // namespace
