@@ -91,9 +91,9 @@ bool ConnectPipes(const char* name, uint64_t deadline_ms, int* requests,
   *requests = *replies >= 0 && Announce(connect.c_str(), id.slice())
                   ? OpenForWriting(request.c_str(), deadline_ms)
                   : -1;
+  // The daemon removes the other's name, when it has opened it.
+  unlink(request.c_str());
   if (*requests < 0) {
-    // Else the daemon removes them, when it has opened both.
-    unlink(request.c_str());
     unlink(reply.c_str());
     if (*replies >= 0) {
       close(*replies);

@@ -105,9 +105,8 @@ void PipeRendezvous::Admit(const std::string& id) {
   base::UniqueFd requests = OpenPipe(path + ".request", O_RDONLY);
   // Fails if the client does not listen.
   base::UniqueFd replies = OpenPipe(path + ".reply", O_WRONLY);
-  for (const char* const end : {".request", ".reply"}) {
-    ::unlink((path + end).c_str());
-  }
+  // Who opens a pipe second removes its name.
+  ::unlink((path + ".reply").c_str());
   if (requests.is_valid() && replies.is_valid()) {
     on_client_(std::move(requests), std::move(replies));
   }
