@@ -43,6 +43,28 @@ absl::StatusOr<std::string> ReadFile(absl::string_view path) {
   }
 }
 
+absl::Status ReadPieces(
+    int fd, size_t piece_size,
+    const std::function<absl::Status(absl::string_view)>& take) {
+  std::string buffer(piece_size, '\0');
+  size_t filled = 0;
+  while (true) {
+    const ssize_t n =
+        ::read(fd, buffer.data() + filled, buffer.size() - filled);
+    if (n < 0 && errno != EINTR) {
+      return ErrnoToStatus(errno, "read");
+    }
+    filled += n > 0 ? static_cast<size_t>(n) : 0;
+    if (filled > 0 && (filled == buffer.size() || n == 0)) {
+      VT_RETURN_IF_ERROR(take(absl::string_view(buffer.data(), filled)));
+      filled = 0;
+    }
+    if (n == 0) {
+      return absl::OkStatus();
+    }
+  }
+}
+
 absl::Status WriteAll(int fd, absl::string_view data) {
   while (!data.empty()) {
     const ssize_t n = ::write(fd, data.data(), data.size());
@@ -61,8 +83,8 @@ absl::Status WriteFileAtomic(absl::string_view path, absl::string_view data,
   const std::string name(path);
   const std::string temporary =
       absl::StrCat(path, ".vt", ::getpid(), ".", counter.fetch_add(1));
-  UniqueFd fd(::open(temporary.c_str(),
-                     O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  UniqueFd fd(
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode));
   if (!fd.is_valid()) {
     return ErrnoToStatus(errno, absl::StrCat("creating `", temporary, "`"));
   }

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -14,16 +15,25 @@
 
 namespace vt::base {
 
-// The content of `path`. Errors as ErrnoToStatus: NOT_FOUND, PERMISSION_DENIED...
+// The content of `path`. Errors as ErrnoToStatus: NOT_FOUND,
+// PERMISSION_DENIED...
 absl::StatusOr<std::string> ReadFile(absl::string_view path);
 
-// Replaces `path` by a file of `data` with permissions `mode`: written beside it
-// under a temporary name, then renamed. A reader sees the old or the new file.
+// Replaces `path` by a file of `data` with permissions `mode`: written beside
+// it under a temporary name, then renamed. A reader sees the old or the new
+// file.
 absl::Status WriteFileAtomic(absl::string_view path, absl::string_view data,
                              mode_t mode);
 
 // Creates `path` and its missing parents, each with `mode`. OK if it is there.
 absl::Status MakeDirectories(absl::string_view path, mode_t mode);
+
+// Reads `fd` to its end and gives the bytes to `take` in pieces of
+// `piece_size`, the last one smaller; never an empty one. Stops at the first
+// error of `take`.
+absl::Status ReadPieces(
+    int fd, size_t piece_size,
+    const std::function<absl::Status(absl::string_view)>& take);
 
 // Writes all of `data` to `fd`, over short writes and EINTR.
 absl::Status WriteAll(int fd, absl::string_view data);

@@ -87,6 +87,9 @@ struct FinishedAction {
   // spawn: tells what changed while it ran to the kernel's tick, so that a file
   // saved just before counts as unchanged. 0: `started` less 10 ms is used.
   int64_t started_file_clock_ns = 0;
+  // Optional. The same when its last process had ended: an output that was
+  // changed since is somebody else's.
+  int64_t ended_file_clock_ns = 0;
   // Optional. By path of an observation: whether the action found nothing there
   // (true) or something (false). If the disk now disagrees, and the path is not
   // in own_changes, the input changed while it ran. Without it a file that

@@ -2,6 +2,7 @@
 
 #include "daemon/cache/blob_store.h"
 
+#include <fcntl.h>
 #include <lz4frame.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -9,6 +10,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 
@@ -16,6 +18,8 @@
 
 #include "daemon/base/file.h"
 #include "daemon/base/status.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/fingerprint/sha256.h"
 #include "daemon/fingerprint/sink.h"
 
 namespace vt::cache {
@@ -96,6 +100,24 @@ std::string TemporaryName() {
   return absl::StrCat(::getpid(), ".", counter.fetch_add(1));
 }
 
+// Renames a finished blob file; it is gone if that fails.
+absl::Status PutInPlace(const std::string& temporary, const std::string& path) {
+  if (::rename(temporary.c_str(), path.c_str()) == 0) {
+    return absl::OkStatus();
+  }
+  int error = errno;
+  if (error == ENOENT) {
+    VT_RETURN_IF_ERROR(
+        base::MakeDirectories(path.substr(0, path.rfind('/')), 0700));
+    if (::rename(temporary.c_str(), path.c_str()) == 0) {
+      return absl::OkStatus();
+    }
+    error = errno;
+  }
+  ::unlink(temporary.c_str());
+  return base::ErrnoToStatus(error, absl::StrCat("creating `", path, "`"));
+}
+
 absl::Status RemoveBelow(const std::string& directory) {
   std::error_code error;
   std::filesystem::remove_all(directory, error);
@@ -131,20 +153,7 @@ absl::Status BlobStore::Put(const base::Digest& digest,
   const std::string temporary =
       absl::StrCat(directory_, "/tmp/", TemporaryName());
   VT_RETURN_IF_ERROR(base::WriteFileAtomic(temporary, Encode(bytes), 0600));
-  if (::rename(temporary.c_str(), path.c_str()) == 0) {
-    return absl::OkStatus();
-  }
-  int error = errno;
-  if (error == ENOENT) {
-    VT_RETURN_IF_ERROR(
-        base::MakeDirectories(path.substr(0, path.rfind('/')), 0700));
-    if (::rename(temporary.c_str(), path.c_str()) == 0) {
-      return absl::OkStatus();
-    }
-    error = errno;
-  }
-  ::unlink(temporary.c_str());
-  return base::ErrnoToStatus(error, absl::StrCat("creating `", path, "`"));
+  return PutInPlace(temporary, path);
 }
 
 absl::StatusOr<std::string> BlobStore::Get(const base::Digest& digest) const {
@@ -160,6 +169,60 @@ absl::StatusOr<std::string> BlobStore::Get(const base::Digest& digest) const {
     return absl::DataLossError(absl::StrCat("damaged blob `", path, "`"));
   }
   return bytes;
+}
+
+absl::Status BlobStore::PutFile(const base::Digest& digest, int fd,
+                                uint64_t size) const {
+  const std::string path = PathOf(digest);
+  struct stat st = {};
+  if (::stat(path.c_str(), &st) == 0 && st.st_size > 0) {
+    return absl::OkStatus();
+  }
+  const std::string temporary =
+      absl::StrCat(directory_, "/tmp/", TemporaryName());
+  base::UniqueFd to(
+      ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!to.is_valid()) {
+    return base::ErrnoToStatus(errno, absl::StrCat("creating `", path, "`"));
+  }
+  const absl::StatusOr<base::Digest> encoded =
+      ::lseek(fd, 0, SEEK_SET) == 0
+          ? EncodeBlob(fd, size, to.get())
+          : base::ErrnoToStatus(errno, "reading it again");
+  absl::Status status = encoded.status();
+  if (encoded.ok()) {
+    status = *encoded == digest ? PutInPlace(temporary, path)
+                                : absl::AbortedError("it changes");
+  }
+  if (!status.ok()) {
+    ::unlink(temporary.c_str());
+  }
+  return status;
+}
+
+absl::Status BlobStore::Copy(const base::Digest& digest,
+                             const BlobSink& sink) const {
+  const std::string path = PathOf(digest);
+  const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd.is_valid()) {
+    return absl::DataLossError(absl::StrCat("lost blob: opening `", path,
+                                            "`: ", std::strerror(errno)));
+  }
+  fingerprint::Sha256Hasher hasher;
+  absl::Status sunk;
+  absl::Status status = DecodeBlob(fd.get(), [&](absl::string_view piece) {
+    hasher.Update(piece);
+    sunk = sink(piece);
+    return sunk;
+  });
+  if (!sunk.ok()) {
+    return sunk;
+  }
+  if (!status.ok() || hasher.Finish() != digest) {
+    ::unlink(path.c_str());
+    return absl::DataLossError(absl::StrCat("damaged blob `", path, "`"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status BlobStore::Clear() const {

@@ -6,12 +6,14 @@
 
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 #include "daemon/base/digest.h"
+#include "daemon/cache/blob_codec.h"
 
 namespace vt::cache {
 
@@ -29,6 +31,12 @@ class BlobStore {
   // DATA_LOSS if it is lost or damaged. A damaged one is removed, so that the
   // next Put heals it.
   absl::StatusOr<std::string> Get(const base::Digest& digest) const;
+
+  // The same for large contents, in bounded memory. Put takes the `size` bytes
+  // of the file `fd`; ABORTED if they are not those of `digest`. After an error
+  // of Copy what `sink` got may be wrong.
+  absl::Status PutFile(const base::Digest& digest, int fd, uint64_t size) const;
+  absl::Status Copy(const base::Digest& digest, const BlobSink& sink) const;
 
   // Removes all of them.
   absl::Status Clear() const;

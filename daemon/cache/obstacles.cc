@@ -2,6 +2,7 @@
 
 #include "daemon/cache/obstacles.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -10,9 +11,11 @@
 
 #include "daemon/base/file.h"
 #include "daemon/base/status.h"
+#include "daemon/base/unique_fd.h"
 #include "daemon/cache/outputs.h"
 #include "daemon/cache/places.h"
 #include "daemon/fingerprint/observe.h"
+#include "daemon/fingerprint/sha256.h"
 #include "daemon/fingerprint/sink.h"
 
 namespace vt::cache {
@@ -131,8 +134,17 @@ bool HasContentOf(const std::string& root, const std::string& path,
     // Then nothing was replaced, and it is the digest of the bytes.
     return *state.content == wanted;
   }
-  const absl::StatusOr<std::string> bytes = base::ReadFile(name);
-  return bytes.ok() && fingerprint::Sha256(*bytes) == wanted;
+  const base::UniqueFd fd(
+      ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  fingerprint::Sha256Hasher hasher;
+  return fd.is_valid() &&
+         base::ReadPieces(fd.get(), size_t{256} << 10,
+                          [&](absl::string_view piece) {
+                            hasher.Update(piece);
+                            return absl::OkStatus();
+                          })
+             .ok() &&
+         hasher.Finish() == wanted;
 }
 
 }  // namespace vt::cache

@@ -12,11 +12,14 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/file.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/cache/log_record.h"
+#include "daemon/fingerprint/content.h"
 #include "daemon/fingerprint/observe.h"
+#include "daemon/fingerprint/sha256.h"
 #include "daemon/fingerprint/sink.h"
 
 namespace vt::cache {
@@ -25,8 +28,11 @@ namespace {
 using fingerprint::FileDigests;
 using vtask::storage::v1::Output;
 
-// It is held in memory. A sparse file of terabytes would end the daemon.
+// A sparse file of terabytes would take hours.
 constexpr off_t kMaxSize = off_t{1} << 30;
+// From here on in pieces, so that many of them do not fill the memory.
+constexpr off_t kLarge = off_t{1} << 20;
+constexpr size_t kPiece = size_t{256} << 10;
 
 bool SameFile(const struct stat& a, const struct stat& b) {
   return a.st_ino == b.st_ino && a.st_size == b.st_size &&
@@ -59,8 +65,10 @@ absl::StatusOr<std::string> ReadAll(int fd, size_t expected) {
 
 class Capture {
  public:
-  Capture(const std::string& root, const BlobStore& blobs, FileDigests* files)
+  Capture(const std::string& root, int64_t ended_file_clock_ns,
+          const BlobStore& blobs, FileDigests* files)
       : root_(root),
+        ended_ns_(ended_file_clock_ns),
         blobs_(blobs),
         files_(files) {}
 
@@ -74,6 +82,13 @@ class Capture {
     if (::lstat(name.c_str(), &st) != 0) {
       return errno == ENOENT ? absl::AbortedError("it has vanished")
                              : base::ErrnoToStatus(errno, "looking at it");
+    }
+    // Of a directory that says nothing: entries come and go. An equal time may
+    // be the task's own, on kernels that stamp with the tick.
+    if (ended_ns_ != 0 && !S_ISDIR(st.st_mode) &&
+        st.st_ctim.tv_sec * int64_t{1'000'000'000} + st.st_ctim.tv_nsec >
+            ended_ns_) {
+      return absl::AbortedError("it was changed after the task had ended");
     }
     Output output;
     output.set_path(path);
@@ -127,6 +142,9 @@ class Capture {
     if (before.st_size > kMaxSize) {
       return absl::OutOfRangeError("it is larger than 1 GiB");
     }
+    if (before.st_size > kLarge) {
+      return AddLargeFile(name, fd.get(), before, clock_ns, output);
+    }
     VT_ASSIGN_OR_RETURN(const std::string bytes,
                         ReadAll(fd.get(), static_cast<size_t>(before.st_size)));
     if (::fstat(fd.get(), &after) != 0 || !SameFile(before, after)) {
@@ -154,7 +172,50 @@ class Capture {
     return blobs_.Put(digest, bytes);
   }
 
+  // Looks first, and stores then: most often the blob is there already.
+  absl::Status AddLargeFile(const std::string& name, int fd,
+                            const struct stat& before, int64_t clock_ns,
+                            Output* output) {
+    fingerprint::ContentHasher hasher(root_);
+    fingerprint::Sha256Hasher plain;
+    fingerprint::RootFinder finder(root_);
+    VT_RETURN_IF_ERROR(
+        base::ReadPieces(fd, kPiece, [&](absl::string_view piece) {
+          hasher.Update(piece);
+          finder.Update(piece);
+          return absl::OkStatus();
+        }));
+    const base::Digest content = hasher.Finish();
+    base::Digest digest = content;
+    if (hasher.contains_root()) {
+      ::lseek(fd, 0, SEEK_SET);
+      VT_RETURN_IF_ERROR(
+          base::ReadPieces(fd, kPiece, [&](absl::string_view piece) {
+            plain.Update(piece);
+            return absl::OkStatus();
+          }));
+      digest = plain.Finish();
+    }
+    const auto size = static_cast<uint64_t>(before.st_size);
+    VT_RETURN_IF_ERROR(blobs_.PutFile(digest, fd, size));
+    struct stat after = {};
+    if (::fstat(fd, &after) != 0 || !SameFile(before, after)) {
+      return absl::AbortedError("it was still being written");
+    }
+    captured.names_root =
+        captured.names_root || hasher.contains_root() || finder.found();
+    captured.contents.emplace_back(output->path(), content);
+    files_->Remember(root_, name, before, content, hasher.contains_root(),
+                     clock_ns);
+    output->set_type(Output::FILE);
+    output->set_mode(before.st_mode & 07777);
+    output->set_size(size);
+    output->set_blob(std::string(digest.AsBytes()));
+    return absl::OkStatus();
+  }
+
   const std::string& root_;
+  const int64_t ended_ns_;
   const BlobStore& blobs_;
   FileDigests* files_;
 };
@@ -169,11 +230,12 @@ bool IsInsidePath(const std::string& path) {
 
 absl::StatusOr<CapturedOutputs> CaptureOutputs(
     const std::string& root, const std::vector<std::string>& paths,
-    const BlobStore& blobs, FileDigests* files, std::string* failed_path) {
+    int64_t ended_file_clock_ns, const BlobStore& blobs, FileDigests* files,
+    std::string* failed_path) {
   std::vector<std::string> sorted = paths;
   std::sort(sorted.begin(), sorted.end());
   sorted.erase(std::unique(sorted.begin(), sorted.end()), sorted.end());
-  Capture capture(root, blobs, files);
+  Capture capture(root, ended_file_clock_ns, blobs, files);
   for (const std::string& path : sorted) {
     if (path.empty()) {
       continue;  // the root is there anyhow

@@ -27,12 +27,13 @@ struct CapturedOutputs {
 // Reads and stores the outputs at `paths` (relative to `root`). Sockets, pipes
 // and devices are left out. Blocking.
 //
-// Errors: ABORTED if one of them changes meanwhile; others as errno. Then
+// Errors: ABORTED if one of them changes meanwhile, or has changed since
+// `ended_file_clock_ns` (0: not known); others as errno. Then
 // `*failed_path` is the one.
 absl::StatusOr<CapturedOutputs> CaptureOutputs(
     const std::string& root, const std::vector<std::string>& paths,
-    const BlobStore& blobs, fingerprint::FileDigests* files,
-    std::string* failed_path);
+    int64_t ended_file_clock_ns, const BlobStore& blobs,
+    fingerprint::FileDigests* files, std::string* failed_path);
 
 // Whether `path` stays below the root: relative, without "." and "..".
 bool IsInsidePath(const std::string& path);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//
+
 #include "daemon/cache/restore.h"
 
 #include <fcntl.h>
@@ -7,15 +7,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <optional>
+#include <thread>
 #include <utility>
+#include <vector>
 
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/file.h"
+#include "daemon/base/mutex.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/cache/obstacles.h"
@@ -136,29 +142,22 @@ class Restorer {
       return absl::OkStatus();
     }
     const int error = errno;
-    ::unlinkat(directory, temporary.c_str(), 0);
+    if (::unlinkat(directory, temporary.c_str(), 0) != 0) {
+      ::unlinkat(directory, temporary.c_str(), AT_REMOVEDIR);
+    }
     return PlaceError(error, "replacing", path_);
   }
 
   absl::Status RestoreFile(const Output& output) {
     VT_RETURN_IF_ERROR(MustBe(S_IFREG));
-    const mode_t mode = output.mode() & 07777;
     if (places_.found().has_value() &&
         HasContentOf(target_.root, path_, output, files_)) {
       return absl::OkStatus();
     }
-    std::string bytes = output.inline_data();
-    if (!output.blob().empty()) {
-      VT_ASSIGN_OR_RETURN(bytes,
-                          blobs_.Get(base::Digest::FromBytes(output.blob())));
-    }
-    if (bytes.size() != output.size()) {
-      return absl::DataLossError(absl::StrCat("'", path_, "' is damaged"));
-    }
-    return WriteFile(bytes, mode);
+    return WriteFile(output);
   }
 
-  absl::Status WriteFile(const std::string& bytes, mode_t mode) {
+  absl::Status WriteFile(const Output& output) {
     const std::string temporary = TemporaryName();
     const int directory = places_.directory();
     base::UniqueFd fd(::openat(directory, temporary.c_str(),
@@ -166,8 +165,8 @@ class Restorer {
     if (!fd.is_valid()) {
       return PlaceError(errno, "creating", path_);
     }
-    absl::Status written = base::WriteAll(fd.get(), bytes);
-    if (written.ok() && ::fchmod(fd.get(), mode) != 0) {
+    absl::Status written = Fill(output, fd.get());
+    if (written.ok() && ::fchmod(fd.get(), output.mode() & 07777) != 0) {
       written = base::ErrnoToStatus(errno, "fchmod");
     }
     if (!written.ok()) {
@@ -175,6 +174,20 @@ class Restorer {
       return base::Annotate(written, absl::StrCat("writing '", path_, "'"));
     }
     return Rename(temporary);
+  }
+
+  absl::Status Fill(const Output& output, int fd) {
+    uint64_t size = 0;
+    const auto write = [&](absl::string_view piece) {
+      size += piece.size();
+      return base::WriteAll(fd, piece);
+    };
+    VT_RETURN_IF_ERROR(
+        output.blob().empty()
+            ? write(output.inline_data())
+            : blobs_.Copy(base::Digest::FromBytes(output.blob()), write));
+    return size == output.size() ? absl::OkStatus()
+                                 : absl::DataLossError("it is damaged");
   }
 
   absl::Status RestoreLink(const Output& output) {
@@ -198,11 +211,19 @@ class Restorer {
     if (places_.found().has_value()) {
       return absl::OkStatus();
     }
-    if (::mkdirat(places_.directory(), places_.name().c_str(), 0700) != 0) {
+    // Beside its place, so that it is never seen with another mode, were we
+    // killed here: that would be an obstacle ever after.
+    const std::string temporary = TemporaryName();
+    const int directory = places_.directory();
+    const mode_t mode = output.mode() & 07777;
+    if (::mkdirat(directory, temporary.c_str(), 0700) != 0 ||
+        ::fchmodat(directory, temporary.c_str(), mode | 0700, 0) != 0) {
       return PlaceError(errno, "creating", path_);
     }
-    directories_.emplace_back(path_, output.mode() & 07777);
-    return absl::OkStatus();
+    if ((mode & 0700) != 0700) {
+      directories_.emplace_back(path_, mode);
+    }
+    return Rename(temporary);
   }
 
   const RestoreTarget& target_;
@@ -212,6 +233,78 @@ class Restorer {
   std::string path_;
   std::vector<std::pair<std::string, mode_t>> directories_;
 };
+
+// Fewer are not worth a thread.
+constexpr size_t kManyOutputs = 64;
+constexpr unsigned kMaxThreads = 4;
+
+// Restores `outputs`, none of which is a directory of another, by several
+// threads if there are many. The first error, in no order, ends it.
+absl::Status RestoreMany(const RestoreTarget& target,
+                         const std::vector<const Output*>& outputs,
+                         const BlobStore& blobs,
+                         fingerprint::FileDigests* files) {
+  std::atomic<size_t> next{0};
+  base::Mutex mutex;
+  absl::Status first_error;
+  const auto work = [&] {
+    Restorer restorer(target, blobs, files);
+    absl::Status status = restorer.Open();
+    // Some at a time: neighbours are in the same directory.
+    constexpr size_t kAtOnce = 16;
+    for (size_t from = next.fetch_add(kAtOnce);
+         status.ok() && from < outputs.size(); from = next.fetch_add(kAtOnce)) {
+      const size_t to = std::min(from + kAtOnce, outputs.size());
+      for (size_t i = from; status.ok() && i < to; ++i) {
+        status = restorer.Restore(*outputs[i]);
+      }
+    }
+    if (!status.ok()) {
+      next = outputs.size();
+      base::MutexLock lock(&mutex);
+      first_error.Update(status);
+    }
+  };
+  std::vector<std::thread> threads;
+  const unsigned wanted =
+      outputs.size() < kManyOutputs
+          ? 1
+          : std::min(kMaxThreads, std::thread::hardware_concurrency());
+  while (threads.size() + 1 < wanted) {
+    threads.emplace_back(work);
+  }
+  work();
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
+  base::MutexLock lock(&mutex);
+  return first_error;
+}
+
+// On a file system that does not tell `A` from `a` the one has replaced the
+// other.
+absl::Status CheckCase(const std::string& root, const Result& result) {
+  absl::flat_hash_map<std::string, const Output*> seen;
+  for (const Output& output : result.outputs()) {
+    const auto [other, is_new] =
+        seen.emplace(absl::AsciiStrToLower(output.path()), &output);
+    if (is_new) {
+      continue;
+    }
+    const std::string a = fingerprint::AbsolutePath(root, output.path());
+    const std::string b =
+        fingerprint::AbsolutePath(root, other->second->path());
+    struct stat x = {};
+    struct stat y = {};
+    if (::lstat(a.c_str(), &x) != 0 || ::lstat(b.c_str(), &y) != 0 ||
+        (x.st_dev == y.st_dev && x.st_ino == y.st_ino)) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("'", output.path(), "' and '", other->second->path(),
+                       "' are one here: the file system does not heed case"));
+    }
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -228,9 +321,16 @@ absl::Status RestoreOutputs(const RestoreTarget& target, const Result& result,
   }
   Restorer restorer(target, blobs, files);
   VT_RETURN_IF_ERROR(restorer.Open());
+  std::vector<const Output*> others;
   for (const Output& output : result.outputs()) {
-    VT_RETURN_IF_ERROR(restorer.Restore(output));
+    if (output.type() == Output::DIRECTORY) {
+      VT_RETURN_IF_ERROR(restorer.Restore(output));
+    } else {
+      others.push_back(&output);
+    }
   }
+  VT_RETURN_IF_ERROR(RestoreMany(target, others, blobs, files));
+  VT_RETURN_IF_ERROR(CheckCase(target.root, result));
   // Not before all outputs are there: should one fail, the action runs, and
   // what it deletes (`mv source output`) may be what it reads.
   for (const Deletion& deletion : result.deletions()) {

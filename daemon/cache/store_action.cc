@@ -154,8 +154,9 @@ std::optional<NotStored> PrepareStore(const ActionKey& key,
   *values = ForFingerprint(stored->path_set, *std::move(values));
 
   std::string failed_path;
-  absl::StatusOr<CapturedOutputs> captured = CaptureOutputs(
-      key.root, finished.outputs, blobs, world.files, &failed_path);
+  absl::StatusOr<CapturedOutputs> captured =
+      CaptureOutputs(key.root, finished.outputs, finished.ended_file_clock_ns,
+                     blobs, world.files, &failed_path);
   if (!captured.ok()) {
     *written = captured.status();
     return OutputFailed(captured.status(), failed_path);

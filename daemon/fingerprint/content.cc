@@ -300,4 +300,17 @@ bool NamesRoot(const std::string& root, absl::string_view bytes) {
   return false;
 }
 
+void RootFinder::Update(absl::string_view bytes) {
+  if (found_) {
+    return;
+  }
+  // The longest disguise of a character is `\u002f`.
+  const size_t longest = 6 * root_.size() + 8;
+  window_.append(bytes.data(), bytes.size());
+  found_ = NamesRoot(root_, window_);
+  if (window_.size() > longest) {
+    window_.erase(0, window_.size() - longest);
+  }
+}
+
 }  // namespace vt::fingerprint

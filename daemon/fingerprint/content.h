@@ -40,4 +40,19 @@ class ContentHasher {
   Sha256Hasher hasher_;
 };
 
+// NamesRoot (file_digests.h) for bytes that arrive in pieces.
+// Thread-compatible.
+class RootFinder {
+ public:
+  explicit RootFinder(const std::string& root) : root_(root) {}
+
+  void Update(absl::string_view bytes);
+  bool found() const { return found_; }
+
+ private:
+  const std::string root_;
+  bool found_ = false;
+  std::string window_;  // the end of what came before
+};
+
 }  // namespace vt::fingerprint

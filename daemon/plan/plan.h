@@ -81,6 +81,9 @@ struct Step {
   bool cached = false;   // R-CACHE-2
   bool refresh = false;  // --force: run it although there is a result
   mode_t umask = 022;    // of the caller
+  // Its environment holds more than the description says: what it reads of that
+  // is known from the tool endpoint alone.
+  bool watches_env = false;
   // Why not, if not: "in task configuration", "for built-in command", "for a
   // nested run" or "its directory is outside the workspace".
   std::string cache_off_reason;

@@ -464,6 +464,7 @@ void ActionImpl::CollectAndStore() {
   run.nest = std::move(engine_->nests[id_]);
   run.log = std::move(log_);
   run.user_untracked = step_->user_untracked;
+  run.watches_env = step_->watches_env;
   run.globs_before = std::move(globs_before_);
   end_.duration = run.end.duration;
   engine_->workers->Run(

@@ -28,6 +28,7 @@ struct CollectInput {
   const track::AccessSet* accesses = nullptr;  // null: not tracked
   const ipc::ToolReports* reports = nullptr;
   std::vector<std::string> user_untracked;  // patterns, D6
+  bool watches_env = false;                 // plan::Step::watches_env
   // Value of the explicit globs before the action ran, if it has any.
   std::optional<vtask::storage::v1::Value> globs_before;
   fingerprint::FileDigests* files = nullptr;

@@ -65,7 +65,13 @@ void Collector::CollectDirectory(const std::string& path) {
   const auto found = accesses_.find(path);
   const Access* access = found == accesses_.end() ? nullptr : found->second;
   if (access != nullptr && access->mutated) {
-    if (IsOwnDirectory(path)) {
+    if (access->pre_state == PreState::kFile ||
+        access->pre_state == PreState::kSymlink ||
+        access->pre_state == PreState::kOther) {
+      // It was in the way, and removed.
+      Observation* observation = Observe(Observation::EXISTENCE, path);
+      Know(*observation, PreValue(Observation::EXISTENCE, *access));
+    } else if (IsOwnDirectory(path)) {
       Rebuildable(Observe(Observation::EXISTENCE, path));
     }
     return;  // else it is collected as any other path

@@ -89,8 +89,11 @@ bool Collector::IsOwnDirectory(const std::string& directory) {
     return memo->second;
   }
   bool own = false;
+  // Of what a configuration makes nothing is brought back, and no user has said
+  // that it need not be.
+  const bool is_restored = !in_.watches_env;
   std::vector<fingerprint::DirectoryEntry> entries;
-  if (!directory.empty() && !TookThePlaceOfAFile(directory) &&
+  if (is_restored && !directory.empty() && !TookThePlaceOfAFile(directory) &&
       fingerprint::ListDirectory(base::JoinPath(in_.root, directory),
                                  &entries)) {
     own = entries.empty()

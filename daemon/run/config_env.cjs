@@ -25,48 +25,92 @@ function watch(client) {
       // A value that is not UTF-8. It was recorded all the same.
     }
   };
-  // To list the names means to ask for a descriptor of each: no read of values.
-  let listed = new Set();
-  process.env = new Proxy(real, {
+  const askAll = () => {
+    ask(NAMES_VARIABLE);
+    Object.keys(real).forEach(ask);
+  };
+  // To list the names means to ask for a descriptor of each, which is no read of
+  // its value. JavaScript that wants values from descriptors has three
+  // functions, below. After a listing the names are known.
+  let listed = false;
+  // Whoever looks behind the proxy (util.inspect, console.log) finds this.
+  const behind = {
+    [require('node:util').inspect.custom]() {
+      askAll();
+      return { ...real };
+    },
+  };
+  process.env = new Proxy(behind, {
     get(target, name) {
       ask(name);
-      return Reflect.get(target, name);
+      return Reflect.get(real, name);
     },
     has(target, name) {
       ask(name);
-      return Reflect.has(target, name);
+      return Reflect.has(real, name);
     },
-    ownKeys(target) {
+    ownKeys() {
       ask(NAMES_VARIABLE);
-      const names = Reflect.ownKeys(target);
-      listed = new Set(names);
-      return names;
+      listed = true;
+      return Reflect.ownKeys(real);
     },
     getOwnPropertyDescriptor(target, name) {
-      if (!listed.delete(name)) ask(name);
-      return Reflect.getOwnPropertyDescriptor(target, name);
+      if (!listed) ask(name);
+      return Reflect.getOwnPropertyDescriptor(real, name);
     },
     // What the process sets itself comes from no caller.
     set(target, name, value) {
       asked.add(name);
-      target[name] = value;
+      real[name] = value;
       return true;
     },
     defineProperty(target, name, descriptor) {
       asked.add(name);
-      return Reflect.defineProperty(target, name, descriptor);
+      return Reflect.defineProperty(real, name, descriptor);
     },
     deleteProperty(target, name) {
       asked.add(name);
-      return Reflect.deleteProperty(target, name);
+      return Reflect.deleteProperty(real, name);
     },
   });
-  const describeAll = Object.getOwnPropertyDescriptors;
-  Object.getOwnPropertyDescriptors = function getOwnPropertyDescriptors(object) {
-    const all = describeAll(object);
-    if (object === process.env) Object.keys(real).forEach(ask);
-    return all;
+
+  const proxy = process.env;
+  // Makes `before` see the arguments of `holder[name]` first.
+  const ahead = (holder, name, before) => {
+    const inner = holder[name];
+    if (typeof inner !== 'function') return;
+    Object.defineProperty(holder, name, {
+      value: {
+        [name](...args) {
+          before(...args);
+          return Reflect.apply(inner, this, args);
+        },
+      }[name],
+      writable: true,
+      configurable: true,
+    });
   };
+  const askForOne = (object, name) => {
+    if (object === proxy) ask(String(name));
+  };
+  ahead(Object, 'getOwnPropertyDescriptor', askForOne);
+  ahead(Reflect, 'getOwnPropertyDescriptor', askForOne);
+  ahead(Object, 'getOwnPropertyDescriptors', (object) => {
+    if (object === proxy) askAll();
+  });
+  // A report holds all variables.
+  ahead(process.report, 'getReport', askAll);
+  ahead(process.report, 'writeReport', askAll);
+  // A thread that starts without this file sees the variables unwatched.
+  const threads = require('node:worker_threads');
+  const { Worker } = threads;
+  threads.Worker = class extends Worker {
+    constructor(file, options) {
+      if (options?.execArgv || options?.env) askAll();
+      super(file, options);
+    }
+  };
+  require('node:module').syncBuiltinESMExports();
 }
 
 // For config_loader.mjs: whether the result may be kept.

@@ -134,6 +134,7 @@ absl::StatusOr<plan::Step> MakeConfigStep(const ConfigStepInput& input) {
   step.cwd = input.root;
   step.display_command = "vite.config";
   step.cached = true;
+  step.watches_env = true;
   step.position = std::string("\0config", 7);
 
   vtask::storage::v1::WeakDescription& description = step.description;

@@ -19,6 +19,7 @@ Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
   input.accesses = run.end.accesses.has_value() ? &*run.end.accesses : nullptr;
   input.reports = &run.end.reports;
   input.nest = &run.nest;
+  input.watches_env = run.watches_env;
   input.user_untracked = std::move(run.user_untracked);
   input.globs_before = std::move(run.globs_before);
   input.files = &cache->files();
@@ -40,6 +41,7 @@ Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
     action.log = std::move(run.log);
     action.started = run.end.started;
     action.started_file_clock_ns = run.end.started_file_clock_ns;
+    action.ended_file_clock_ns = run.end.ended_file_clock_ns;
     action.duration = run.end.duration;
     kept.why_not = cache->Store(run.key, action, &kept.stored);
   }

@@ -23,6 +23,7 @@ struct FinishedRun {
   Nest nest;
   std::vector<vtask::storage::v1::LogChunk> log;
   std::vector<std::string> user_untracked;
+  bool watches_env = false;  // plan::Step::watches_env
   // Found::globs_before.
   std::optional<vtask::storage::v1::Value> globs_before;
 };

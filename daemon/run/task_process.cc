@@ -287,6 +287,7 @@ void TaskProcessImpl::Joined() {
   }
   // Copies: the hook may destroy this object.
   const Hooks hooks = hooks_;
+  end_.ended_file_clock_ns = fingerprint::FileClockNow();
   hooks.on_end(std::move(end_));
 }
 

@@ -31,6 +31,7 @@ struct TaskEnd {
   exec::ExitStatus status;
   absl::Time started;
   int64_t started_file_clock_ns = 0;  // fingerprint::FileClockNow()
+  int64_t ended_file_clock_ns = 0;    // when all of it was drained
   absl::Duration duration;
   ipc::ToolReports reports;
   // Not set: it was not tracked.

@@ -91,8 +91,12 @@ std::optional<NotStored> CheckNest(const CollectInput& input) {
     if (!absl::c_linear_search(nest.callers, caller)) {
       return MakeNotStored(
           NotStored::INNER_NOT_STORED,
-          absl::StrCat("a process that it started [", caller,
-                       "] asked vtask something other than to run tasks"));
+          input.accesses->has_stragglers
+              ? absl::StrCat("a process that it started [", caller,
+                             "] goes on running, and asked vtask for something")
+              : absl::StrCat(
+                    "a process that it started [", caller,
+                    "] asked vtask something other than to run tasks"));
     }
   }
   return std::nullopt;
@@ -127,6 +131,10 @@ std::optional<NotStored> ReasonNotToStore(const CollectInput& input,
     return MakeNotStored(
         NotStored::TRACKING_UNAVAILABLE,
         "its files could not be tracked; declare `input` and `output`");
+  }
+  if (input.watches_env && input.accesses->read_environment) {
+    return MakeNotStored(NotStored::TRACKING_INCOMPLETE,
+                         "it read all variables from /proc");
   }
   if (input.accesses->has_stragglers) {
     // What it reads and writes from now on is nobody's.

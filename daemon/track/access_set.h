@@ -82,6 +82,8 @@ struct AccessSet {
   std::set<std::string> linked_programs;
   // It tried to read the terminal: opened /dev/tty.
   bool opened_terminal = false;
+  // It read the environment of a process from /proc.
+  bool read_environment = false;
   // Notifications by system call number, for `vt trace`.
   std::map<int, uint64_t> notifications;
   uint64_t distinct_raw_paths = 0;

@@ -211,6 +211,11 @@ void Decoder::ObserveResolved(const Resolved& at, uint32_t observed) {
   if (at.kind == Resolved::Kind::kTerminal && (observed & kContent) != 0) {
     set_.opened_terminal = true;
   }
+  // Processes with the arena only say that they have opened it.
+  if (at.kind == Resolved::Kind::kNoFile &&
+      absl::EndsWith(at.path, "/environ")) {
+    set_.read_environment = true;
+  }
   if (at.found()) {
     const mode_t type = at.status.st_mode & S_IFMT;
     if ((observed & kContent) != 0 && type != S_IFREG) {

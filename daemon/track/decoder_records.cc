@@ -193,6 +193,9 @@ void Decoder::Take(const SignedCall& call, bool is_last) {
   resolver_.Resolve(name_, meaning.follow, Task(0),
                     outcome == Outcome::kMissing ? &hidden : nullptr,
                     &resolved_);
+  if ((meaning.observed & kContent) != 0 && absl::EndsWith(name_, "/environ")) {
+    set_.read_environment = true;  // of whichever process
+  }
   if (resolved_.depends_on_caller) {
     log_.AddFlaw(kTrackingIncomplete, "a link led to what a process has open",
                  name_);

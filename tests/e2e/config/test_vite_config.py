@@ -87,6 +87,64 @@ class ViteConfig(VtTest):
             self.vt('run', 't', env={'APP_A': '2'})).out)
 
     @requires('listener')
+    @requires('listener')
+    def test_every_way_to_a_variable_s_value_is_seen(self):
+        self.package()
+        ways = {
+            'after a listing':
+                "Reflect.ownKeys(process.env); const v = "
+                "Reflect.getOwnPropertyDescriptor(process.env, 'MODE')?.value",
+            'descriptor':
+                "Object.keys(process.env); const v = "
+                "Object.getOwnPropertyDescriptor(process.env, 'MODE')?.value",
+            'descriptors':
+                'const v = Object.getOwnPropertyDescriptors(process.env).MODE?.value',
+            'report':
+                'const v = process.report.getReport().environmentVariables.MODE',
+            'inspect':
+                "const v = /MODE: '(.*?)'/.exec((await import('node:util'))"
+                '.inspect(process.env))?.[1]',
+            'spread': 'const v = { ...process.env }.MODE',
+            'for': 'let v; for (const k in process.env) if (k === "MODE") v = process.env[k]',
+            'worker':
+                "import { Worker } from 'node:worker_threads';\n"
+                'const v = await new Promise((done) => new Worker('
+                '\'require("worker_threads").parentPort.postMessage(process.env.MODE)\','
+                " { eval: true, execArgv: [] }).on('message', done))",
+        }
+        for name, code in ways.items():
+            with self.subTest(name):
+                self.config(f'{code};\n'
+                            "export default { run: { tasks: { t: 'echo =' + v + '=' } } };\n")
+                for mode in ('one', 'two'):
+                    env = {'MODE': mode}
+                    self.assertIn(f'={mode}=', self.vt('run', 't', env=env).out)
+                    self.assertNotEvaluated(self.vt('run', 't', env=env))
+
+    @requires('listener')
+    def test_variables_read_from_proc_are_not_stored(self):
+        self.package()
+        self.config("import fs from 'node:fs';\n"
+                    "const v = /MODE=(\\w+)/.exec(fs.readFileSync('/proc/self/environ'))?.[1];\n"
+                    "export default { run: { tasks: { t: 'echo =' + v + '=' } } };\n")
+        for mode in ('one', 'two'):
+            self.assertIn(f'={mode}=', self.vt('run', 't', env={'MODE': mode}).out)
+
+    @requires('listener')
+    def test_a_directory_that_it_makes_and_lists_is_an_input(self):
+        self.package()
+        self.config("import fs from 'node:fs';\n"
+                    "fs.mkdirSync('gen', { recursive: true });\n"
+                    "fs.writeFileSync('gen/own', '');\n"
+                    "const v = fs.readdirSync('gen');\n"
+                    "export default { run: { tasks: { t: 'echo =' + v + '=' } } };\n")
+        for _ in range(2):
+            self.assertIn('=own=', self.vt('run', 't').out)
+        self.assertNotEvaluated(self.vt('run', 't'))
+        self.write('gen/more', '')
+        self.assertIn('=more,own=', self.vt('run', 't').out)
+
+    @requires('listener')
     def test_a_child_process_and_a_worker_read_variables_too(self):
         self.package()
         self.config(

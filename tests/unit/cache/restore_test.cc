@@ -252,6 +252,137 @@ TEST_F(RestoreTest, ADamagedBlobIsDataLossAndTheNextStoreHealsIt) {
   EXPECT_EQ(app_.Read("out"), content);
 }
 
+// Over 1 MiB it goes in pieces.
+TEST_F(RestoreTest, LargeFilesComeBack) {
+  std::string random(3'000'001, '\0');
+  uint32_t state = 1;
+  for (char& c : random) {
+    state = state * 1664525 + 1013904223;
+    c = static_cast<char>(state >> 24);
+  }
+  std::string text(5'000'000, ' ');
+  for (size_t i = 0; i < text.size(); i += 7) {
+    text[i] = static_cast<char>('a' + i % 23);
+  }
+  app_.Write("random", random);
+  app_.Write("text", text);
+  app_.Write("exact", std::string(size_t{4} << 18, 'x') + "y");
+  StoreOutputs({"random", "text", "exact"});
+  for (const char* path : {"random", "text", "exact"}) {
+    app_.Remove(path);
+  }
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_TRUE(app_.Read("random") == random);
+  EXPECT_TRUE(app_.Read("text") == text);
+  EXPECT_EQ(app_.Read("exact").size(), (size_t{4} << 18) + 1);
+  const struct stat before = app_.Stat("text");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Stat("text").st_ino, before.st_ino);
+}
+
+TEST_F(RestoreTest, ALargeFileThatNamesTheRootAnywhereIsBoundToIt) {
+  for (const size_t at : {size_t{0}, (size_t{256} << 10) - 5,
+                          (size_t{512} << 10) - 1, size_t{1'900'000}}) {
+    std::string content(2'000'000, '-');
+    content.replace(at, app_.key.root.size(), app_.key.root);
+    app_.Write("out", content);
+    StoreOutputs({"out"});
+    const LookupResult result = cache_->Lookup(app_.key);
+    ASSERT_TRUE(result.hit.has_value());
+    EXPECT_EQ(result.hit->result.root(), app_.key.root) << at;
+    app_.Remove("out");
+    EXPECT_THAT(Restore(app_), IsOk());
+    EXPECT_TRUE(app_.Read("out") == content);
+    EXPECT_THAT(Restore(app_), IsOk());
+  }
+}
+
+TEST_F(RestoreTest, ADamagedLargeBlobLeavesNothing) {
+  const std::string content(3'000'000, 'x');
+  app_.Write("out", content);
+  StoreOutputs({"out"});
+  app_.Remove("out");
+  std::filesystem::path blob;
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(Directory() + "/blobs")) {
+    blob = entry.is_regular_file() ? entry.path() : blob;
+  }
+  std::stringstream good;
+  good << std::ifstream(blob, std::ios::binary).rdbuf();
+  for (const auto& bad :
+       {good.str().substr(0, good.str().size() / 2), good.str().substr(0, 1),
+        std::string(), good.str() + "more",
+        good.str().substr(0, 3000) + "?" + good.str().substr(3001)}) {
+    std::ofstream(blob, std::ios::binary) << bad;
+    EXPECT_THAT(Restore(app_), StatusIs(absl::StatusCode::kDataLoss, _));
+    EXPECT_TRUE(std::filesystem::is_empty(app_.key.root));
+  }
+}
+
+TEST_F(RestoreTest, ManyFilesComeBackByManyThreads) {
+  std::vector<std::string> outputs;
+  for (int i = 0; i < 700; ++i) {
+    std::string path =
+        absl::StrCat("dist/", i % 13, "/deep/", i % 5, "/", i, ".js");
+    app_.Write(path, absl::StrCat("content ", i, std::string(i * 7, 'x')));
+    outputs.push_back(std::move(path));
+  }
+  StoreOutputs(outputs);
+  app_.Remove("dist");
+  EXPECT_THAT(Restore(app_), IsOk());
+  for (int i = 0; i < 700; ++i) {
+    EXPECT_EQ(app_.Read(outputs[i]),
+              absl::StrCat("content ", i, std::string(i * 7, 'x')));
+  }
+}
+
+TEST_F(RestoreTest, ALostBlobAmongManyIsAnError) {
+  std::vector<std::string> outputs;
+  for (int i = 0; i < 300; ++i) {
+    outputs.push_back(absl::StrCat("dist/", i));
+    app_.Write(outputs.back(), absl::StrCat(i, std::string(2000, 'x')));
+  }
+  StoreOutputs(outputs);
+  app_.Remove("dist");
+  for (const auto& entry :
+       std::filesystem::recursive_directory_iterator(Directory() + "/blobs")) {
+    if (entry.is_regular_file()) {
+      std::filesystem::remove(entry.path());
+      break;
+    }
+  }
+  EXPECT_THAT(Restore(app_), StatusIs(absl::StatusCode::kDataLoss, _));
+}
+
+// Where they are two files. Elsewhere it is an error (CheckCase).
+TEST_F(RestoreTest, NamesThatDifferInCaseAreTwoFiles) {
+  app_.Write("README", "1");
+  app_.Write("readme", "2");
+  StoreOutputs({"README", "readme"});
+  app_.Remove("README");
+  app_.Remove("readme");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("README"), "1");
+  EXPECT_EQ(app_.Read("readme"), "2");
+  // One file under both names stands for such a file system.
+  app_.Remove("readme");
+  std::filesystem::create_hard_link(app_.Path("README"), app_.Path("readme"));
+  EXPECT_FALSE(Restore(app_).ok());
+}
+
+// Killed after any file: what is there is whole, the rest comes next time.
+TEST_F(RestoreTest, AHalfRestoredHitIsAHit) {
+  app_.Write("dist/a", "1");
+  app_.Write("dist/deep/b", std::string(5000, 'b'));
+  ::chmod(app_.Path("dist/deep").c_str(), 0711);
+  StoreOutputs({"dist", "dist/a", "dist/deep", "dist/deep/b"});
+  app_.Remove("dist/deep");
+  app_.Write("dist/.vtask-tmp-1-1", "half");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("dist/deep/b"), std::string(5000, 'b'));
+  EXPECT_EQ(app_.Stat("dist/deep").st_mode & 07777, 0711U);
+}
+
 TEST_F(RestoreTest, ALostBlobIsDataLoss) {
   app_.Write("out", std::string(5000, 'x'));
   StoreOutputs({"out"});

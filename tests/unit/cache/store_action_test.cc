@@ -198,6 +198,21 @@ TEST_F(StoreActionTest, WhatWasMadeOfALeftoverCountsForItAndForItsSuccessor) {
   EXPECT_FALSE(Hits(app));
 }
 
+TEST_F(StoreActionTest, AnOutputThatIsYoungerThanTheEndIsNotStored) {
+  Workspace app(Clone("app"));
+  app.Starts();
+  app.Write("out", "mine");
+  std::filesystem::create_symlink("x", app.Path("link"));
+  std::filesystem::create_directory(app.Path("dist"));
+  app.finished.outputs = {"out", "link", "dist"};
+  app.finished.ended_file_clock_ns = fingerprint::FileClockNow();
+  EXPECT_EQ(TryStore(&app), "");
+  app.Write("dist/theirs", "");
+  EXPECT_EQ(TryStore(&app), "");
+  app.Write("out", "theirs");
+  EXPECT_EQ(TryStore(&app), "OUTPUT_CHANGED out");
+}
+
 TEST_F(StoreActionTest, AMissingOutputIsNotStored) {
   Workspace app(Clone("app"));
   app.Starts();

@@ -45,6 +45,23 @@ TEST_F(CollectTest, ADirectoryThatTheActionEnsuresMayBeMissing) {
   EXPECT_TRUE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
 }
 
+// Removed to make the directory: next time there is none, and it says so.
+TEST_F(CollectTest, AFileInTheWayOfADirectoryIsAnInput) {
+  Write("dist/a.js", "a");
+  Access& directory = Saw("dist", track::kExistence);
+  directory.mutated = directory.is_output = directory.is_ensured = true;
+  directory.pre_state = PreState::kFile;
+  directory.pre_digest = fingerprint::Sha256("mine");
+  Access& made = Saw("dist/a.js", 0);
+  made.mutated = made.is_output = true;
+  made.pre_state = PreState::kMissing;
+  const Collected collected = Run();
+  EXPECT_FALSE(Find(collected, Observation::EXISTENCE, "dist")->rebuildable());
+  EXPECT_EQ(
+      collected.action.known_values.at({Observation::EXISTENCE, "dist"}).type(),
+      Value::FILE);
+}
+
 // As `fs.mkdirSync(…, { recursive: true })`: the last one first.
 TEST_F(CollectTest, AboveADirectoryThatTheActionEnsuresNothingNeedsToBe) {
   Write("dist/a.js", "a");

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What changes while a task runs is not stored, and the path is named (issue 5,
+point 3). The task waits in the middle until it is told to go on.
+"""
+import os
+
+from vtask_e2e import VtTest
+
+
+class RacesTest(VtTest):
+
+    def task(self, before, after):
+        """A task that stops between `before` and `after` until it can read a
+        line from a pipe outside of the workspace."""
+        self.gate = self.tmp / 'gate'
+        os.mkfifo(self.gate)
+        self.package({'make': 'sh make.sh'})
+        self.write('make.sh', f'{before}\necho waiting\nread line < {self.gate}\n{after}\n')
+
+    def run_with(self, edit):
+        """Runs it with `edit` done in the middle; the summary of the run."""
+        run = self.start_vt('run', '-v', 'make')
+        run.wait_for('waiting')
+        edit()
+        self.gate.write_text('go\n')
+        self.assertEqual(run.finish(), 0, run.output)
+        return run.output
+
+    def assertNotStored(self, edit, path):
+        output = self.run_with(edit)
+        self.assertRegex(output, rf"Not cached: .*{path}", output)
+        again = self.run_with(lambda: None)
+        self.assertNotIn('cache hit, replaying', again)
+
+    def test_an_input_that_is_edited_after_it_was_read(self):
+        self.task('cat in.txt', 'echo done')
+        self.write('in.txt', 'old\n')
+        self.assertNotStored(lambda: self.write('in.txt', 'new\n'), 'in.txt')
+
+    def test_an_input_that_is_edited_back(self):
+        self.task('cat in.txt', 'cat in.txt')
+        self.write('in.txt', 'old\n')
+
+        def edit():
+            self.write('in.txt', 'new\n')
+            self.write('in.txt', 'old\n')
+        self.assertNotStored(edit, 'in.txt')
+
+    def test_an_input_that_is_replaced_with_its_old_times(self):
+        self.task('cat in.txt', 'echo done')
+        path = self.write('in.txt', 'old\n')
+        info = path.stat()
+
+        def edit():
+            other = self.write('other', 'new\n')
+            os.utime(other, ns=(info.st_atime_ns, info.st_mtime_ns))
+            other.rename(path)
+        self.assertNotStored(edit, 'in.txt')
+
+    def test_an_input_that_is_removed(self):
+        self.task('cat in.txt', 'echo done')
+        path = self.write('in.txt', 'old\n')
+        output = self.run_with(path.unlink)
+        self.assertRegex(output, "Not cached: .*in.txt")
+
+    def test_a_file_that_appears_after_it_was_looked_for(self):
+        self.task('test -e flag || echo none', 'echo done')
+        self.assertNotStored(lambda: self.write('flag', ''), 'flag')
+
+    def test_a_listed_directory_that_gains_a_file(self):
+        self.task('ls src', 'echo done')
+        self.write('src/a', '')
+        self.assertNotStored(lambda: self.write('src/b', ''), 'src')
+
+    def test_an_edit_right_after_the_run_is_a_miss(self):
+        # Younger than any clock's granularity.
+        self.package({'make': 'cat in.txt'})
+        for i in range(20):
+            self.write('in.txt', f'{i:03}\n')
+            self.assertIn(f'{i:03}\n', self.assertRan(self.vt('run', 'make')).out)
+        for i in range(20):
+            self.write('in.txt', f'{i:03}\n')
+            self.assertIn(f'{i:03}\n', self.assertHit(self.vt('run', 'make')).out)
