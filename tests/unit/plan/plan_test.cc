@@ -420,6 +420,31 @@ TEST_F(PlanTest, ATaskIsNoHook) {
   EXPECT_THAT(Lines({"other"}), ElementsAre("$ echo other"));
 }
 
+TEST_F(PlanTest, OnlyInclusionsThatMatchNothingAreWarnedOf) {
+  WriteRoot("\"b\": \"echo\"");
+  WritePackage("a", "", "\"b\": \"echo\"");
+  Write("p/x/package.json", R"({"name": "@x/s", "scripts": {"b": "echo"}})");
+  Write("p/y/package.json", R"({"name": "@y/s", "scripts": {"b": "echo"}})");
+  Write("p/z/package.json", R"({"scripts": {"b": "echo"}})");
+  const auto warnings = [this](const std::string& filter) {
+    const auto plan = Make({"-F", filter, "b"});
+    EXPECT_THAT(plan, test::IsOk());
+    return plan.ok() ? plan->warnings : std::vector<std::string>();
+  };
+  EXPECT_THAT(warnings("a !nope"), testing::IsEmpty());
+  EXPECT_THAT(warnings("nope"),
+              ElementsAre("No packages matched the filter: nope"));
+  // Two scopes have it: none is meant (R-SEL-8).
+  EXPECT_THAT(warnings("s"), ElementsAre("No packages matched the filter: s"));
+  EXPECT_THAT(Tasks({"-F", "s", "b"}), testing::IsEmpty());
+  // A pattern of names does not reach what has none.
+  EXPECT_THAT(Tasks({"-F", "*", "b"}),
+              ElementsAre("root#b", "a#b", "@x/s#b", "@y/s#b"));
+  EXPECT_THAT(Tasks({"-F", "./p/z", "b"}), ElementsAre("b"));
+  // R-SEL-3, R-SEL-18: the root is all there is to subtract from.
+  EXPECT_THAT(Tasks({"-w", "-F", "!a", "b"}), ElementsAre("root#b"));
+}
+
 TEST_F(PlanTest, TheConcurrencyLimitHasItsOrderOfPrecedence) {
   WriteRoot("\"t\": \"echo\"");
   auto limit = [this](std::vector<std::string> args) {

@@ -115,6 +115,7 @@ TEST_F(WorkspaceTest, PnpmPatternsChooseMembersAndTheLastOneWins) {
   // No members: their own roots.
   EXPECT_THAT(Paths("more"), ElementsAre("."));
   EXPECT_THAT(Paths("packages/a/inner"), ElementsAre("."));
+  EXPECT_THAT(Paths("tools/node_modules/n"), ElementsAre("."));
   Write("pnpm-workspace.yaml", "packages: ['!packages/x', 'packages/*']\n");
   EXPECT_THAT(Paths(), ElementsAre(".", "packages/a", "packages/x"));
   Write("pnpm-workspace.yaml", "onlyBuiltDependencies: [x]\n");
@@ -193,6 +194,16 @@ TEST_F(WorkspaceTest, OnlySomeDependenciesMakeEdges) {
                   "a>g(optionalDependencies,range)"));
   Write("vite-task.json", R"({"dependencyEdges": "workspace-protocol"})");
   EXPECT_THAT(Edges(), ElementsAre("a>b(dependencies,workspace:)",
+                                   "a>c(dependencies,workspace:)"));
+}
+
+TEST_F(WorkspaceTest, AnAliasMayNameAPackageOfAScope) {
+  Write("package.json", R"({"name": "root", "workspaces": ["p/*"]})");
+  Write("p/a/package.json", R"({"name": "a", "dependencies": {
+      "x": "workspace:@my/b@^1", "y": "workspace:c@*"}})");
+  Write("p/b/package.json", R"({"name": "@my/b"})");
+  Write("p/c/package.json", R"({"name": "c"})");
+  EXPECT_THAT(Edges(), ElementsAre("a>@my/b(dependencies,workspace:)",
                                    "a>c(dependencies,workspace:)"));
 }
 
