@@ -66,6 +66,7 @@
 #include "daemon/loop/event_loop.h"
 #include "daemon/loop/fd_watch.h"
 #include "daemon/loop/worker_pool.h"
+#include "daemon/plan/cache_command.h"
 #include "daemon/run/runner.h"
 #include "daemon/service/server.h"
 #include "daemon/settings/settings_file.h"
@@ -188,8 +189,22 @@ std::string SettingsPath(const base::EnvMap& env) {
 }
 
 // What this process was started with wins over the user's file.
-void Overrule(const lifecycle::Flags& flags, bool has_cache_variable,
+void Overrule(const lifecycle::Flags& flags, const base::EnvMap& env,
               settings::Settings* settings) {
+  const bool has_cache_variable = env.contains("VT_CACHE_DIR");
+  // What makes no sense there does not count.
+  if (const char* text = GetOrNull(env, "VT_CACHE_MAX_SIZE")) {
+    if (const auto bytes = plan::ParseSize(text)) {
+      settings->cache_max_size = *bytes;
+      settings->origins["cacheMaxSize"] = "VT_CACHE_MAX_SIZE";
+    }
+  }
+  if (const char* text = GetOrNull(env, "VT_CACHE_MAX_AGE")) {
+    if (const auto age = plan::ParseAge(text)) {
+      settings->cache_max_age = *age;
+      settings->origins["cacheMaxAge"] = "VT_CACHE_MAX_AGE";
+    }
+  }
   if (flags.idle_exit.has_value()) {
     settings->idle_exit = *flags.idle_exit;
     settings->origins["idleExit"] = flags.idle_exit_origin;
@@ -210,9 +225,8 @@ class Daemon {
   Daemon(lifecycle::Flags flags, const base::EnvMap& env)
       : flags_(std::move(flags)),
         settings_(SettingsPath(env),
-                  [flags = flags_, has_variable = env.contains("VT_CACHE_DIR")](
-                      settings::Settings* settings) {
-                    Overrule(flags, has_variable, settings);
+                  [flags = flags_, env](settings::Settings* settings) {
+                    Overrule(flags, env, settings);
                   }),
         build_(flags_.test_build != 0 ? flags_.test_build
                                       : base::BuildStamp()) {}

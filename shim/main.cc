@@ -20,6 +20,7 @@
 #include "shim/directories.h"
 #include "shim/doctor_command.h"
 #include "shim/exit_code.h"
+#include "shim/output.h"
 #include "shim/report_command.h"
 #include "shim/run_command.h"
 
@@ -94,6 +95,11 @@ int Main(int argc, char** argv) {
           vt::shim::ResolveDirectories(env, ::geteuid(), &directories)) {
     vt::shim::Complain(failure->message);
     return failure->exit_code;
+  }
+  if (command == "cache" && argc == 3 && absl::string_view(argv[2]) == "path") {
+    // Where it lies is known without a daemon.
+    vt::shim::Print(STDOUT_FILENO, directories.cache + "\n");
+    return vt::shim::kExitOk;
   }
   if (command == "__complete") {
     return vt::shim::CompleteCommand(argc, argv, directories);

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -27,6 +28,8 @@ struct Digest {
   // From 32 raw bytes; anything else gives the zero digest, which equals the
   // digest of nothing.
   static Digest FromBytes(absl::string_view raw);
+  // The reverse of ToHex; nullopt for anything else.
+  static std::optional<Digest> FromHex(absl::string_view hex);
   // Lower-case hexadecimal, 64 characters.
   std::string ToHex() const;
   bool IsZero() const { return *this == Digest{}; }

@@ -5,6 +5,7 @@
 
 #include "daemon/cache/action_cache.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 
@@ -19,6 +20,9 @@
 #include "daemon/cache/records.h"
 #include "daemon/cache/restore.h"
 #include "daemon/cache/store_action.h"
+#include "daemon/cache/sweep.h"
+#include "daemon/cache/usage.h"
+#include "daemon/cache/verify.h"
 #include "daemon/fingerprint/observe.h"
 #include "daemon/store/database.h"
 
@@ -27,10 +31,12 @@ namespace {
 
 using store::Batch;
 using vtask::storage::v1::LogChunk;
+using vtask::storage::v1::Totals;
 using vtask::v1::NotStored;
 
-// The order of path sets is written when it changes, their age this often.
-constexpr int64_t kTouchSeconds = 3600;
+// A full sweep finds what is too old, and what a crash has left.
+constexpr absl::Duration kSweepInterval = absl::Hours(24);
+constexpr char kTotalsKey[] = "totals";
 // After a failed write. RocksDB recovers from a full disk by itself within
 // about 5 s (measured on 7.8.3).
 constexpr absl::Duration kProbeInterval = absl::Seconds(5);
@@ -43,11 +49,26 @@ class ActionCacheImpl final : public ActionCache {
         database_(std::move(database)),
         blobs_(std::move(blobs)),
         notice_(std::move(notice)),
-        files_(database_.get()) {}
+        files_(database_.get()) {
+    absl::StatusOr<Totals> totals =
+        LoadRecord<Totals>(*database_, store::Table::kMeta, kTotalsKey);
+    if (totals.ok()) {
+      const base::MutexLock lock(&write_mutex_);
+      totals_ = *std::move(totals);
+    }
+  }
   ~ActionCacheImpl() override { Close(); }
 
-  LookupResult Lookup(const ActionKey& key) override;
+  LookupResult Lookup(const ActionKey& key) override {
+    return Find(key, /*is_use=*/true);
+  }
+  LookupResult Peek(const ActionKey& key) override {
+    return Find(key, /*is_use=*/false);
+  }
   Details Describe(const ActionKey& key, const LookupResult& found) override;
+  ResultComparison Compare(const base::Digest& before,
+                           const base::Digest& after,
+                           const std::string& root) override;
   absl::Status Restore(const ActionKey& key, const Hit& hit,
                        std::vector<std::string>* notes) override;
   absl::StatusOr<std::vector<LogChunk>> ReadLog(const Hit& hit) override;
@@ -58,6 +79,12 @@ class ActionCacheImpl final : public ActionCache {
                    const base::Digest& digest) override;
   fingerprint::FileDigests& files() override { return files_; }
   absl::Status Clean() override;
+  absl::StatusOr<SweepReport> Sweep(const SweepRequest& request) override;
+  absl::StatusOr<CacheSize> Measure(const std::string& root,
+                                    const Pace& pace) override;
+  absl::StatusOr<VerifyReport> Verify(const Pace& pace) override;
+  bool NeedsSweep(const Limits& limits) override;
+  void SaveHits() override;
   std::string health() const override;
   std::string notice() const override { return notice_; }
   void Close() override;
@@ -86,9 +113,22 @@ class ActionCacheImpl final : public ActionCache {
   };
 
   fingerprint::World MakeWorld(const ActionKey& key, const base::Digest& weak);
+  LookupResult Find(const ActionKey& key, bool is_use);
+  CacheParts Parts() {
+    return {database_.get(), &blobs_, &in_use_, &write_mutex_};
+  }
+  // `pace`, and the end when the cache is closed.
+  Pace UntilClosed(const Pace& pace);
+  bool is_closed() const {
+    const base::MutexLock lock(&mutex_);
+    return closed_;
+  }
+  void SaveHitsOpen();
   void Touch(const ActionKey& key, const base::Digest& weak,
              const Search& search, const Hit& hit);
-  absl::Status Write(const ActionKey& key, const StoredAction& action);
+  absl::Status Write(const ActionKey& key, const StoredAction& action,
+                     uint64_t blob_bytes);
+  void PutTotals(Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   bool MayWrite() const;
   void NoteWrite(const absl::Status& status);
 
@@ -103,6 +143,11 @@ class ActionCacheImpl final : public ActionCache {
   // Held over read, change and write of shared records: the one lock of ours
   // with I/O under it. Before mutex_.
   base::Mutex write_mutex_;
+  Totals totals_ ABSL_GUARDED_BY(write_mutex_);
+  // Held by what goes over the whole cache. Before write_mutex_.
+  base::Mutex upkeep_mutex_;
+  const InUse in_use_;
+  PendingHits pending_hits_;
   // Null after Close; only used under a Use.
   std::unique_ptr<store::Database> database_;
   const BlobStore blobs_;
@@ -131,7 +176,7 @@ bool ActionCacheImpl::IsOwnOutput(const base::Digest& weak,
   return use.is_open() && cache::IsOwnOutput(*database_, weak, path, digest);
 }
 
-LookupResult ActionCacheImpl::Lookup(const ActionKey& key) {
+LookupResult ActionCacheImpl::Find(const ActionKey& key, bool is_use) {
   const Use use(this);
   if (!use.is_open()) {
     LookupResult closed;
@@ -140,9 +185,11 @@ LookupResult ActionCacheImpl::Lookup(const ActionKey& key) {
     return closed;
   }
   const base::Digest weak = fingerprint::WeakFingerprint(key.description);
-  Search search(*database_, key, weak, MakeWorld(key, weak));
+  Search search(*database_, in_use_, key, weak, MakeWorld(key, weak));
   LookupResult found = search.Find();
-  if (found.hit.has_value()) {
+  if (found.hit.has_value() && is_use) {
+    pending_hits_.Note(ResultKey(found.hit->strong, found.hit->result), key,
+                       now_());
     Touch(key, weak, search, *found.hit);
   }
   return found;
@@ -152,10 +199,8 @@ void ActionCacheImpl::Touch(const ActionKey& key, const base::Digest& weak,
                             const Search& search, const Hit& hit) {
   const base::MutexLock lock(&write_mutex_);
   Batch batch;
-  const auto& ref = search.hit_ref();
-  if (search.hit_index() != 0 ||
-      ref.last_used_unix_s() + kTouchSeconds < absl::ToUnixSeconds(now_())) {
-    PutWeak(*database_, weak, ref.path_set(), now_(), &batch);
+  if (search.hit_index() != 0) {
+    PutWeak(*database_, weak, search.hit_ref().path_set(), now_(), &batch);
   }
   PutLast(*database_, key, weak, hit.strong, &batch);
   if (!batch.changes.empty() && MayWrite()) {
@@ -170,7 +215,18 @@ Details ActionCacheImpl::Describe(const ActionKey& key,
     return {};
   }
   const base::Digest weak = fingerprint::WeakFingerprint(key.description);
-  return Search(*database_, key, weak, MakeWorld(key, weak)).Describe(found);
+  return Search(*database_, in_use_, key, weak, MakeWorld(key, weak))
+      .Describe(found);
+}
+
+ResultComparison ActionCacheImpl::Compare(const base::Digest& before,
+                                          const base::Digest& after,
+                                          const std::string& root) {
+  const Use use(this);
+  if (!use.is_open()) {
+    return {{}, "the cache is closed"};
+  }
+  return CompareResults(*database_, before, after, root);
 }
 
 absl::Status ActionCacheImpl::Restore(const ActionKey& key, const Hit& hit,
@@ -202,25 +258,32 @@ std::optional<NotStored> ActionCacheImpl::Store(const ActionKey& key,
     return StoreFailed(health());
   }
   const base::Digest weak = fingerprint::WeakFingerprint(key.description);
+  InUse::Pins pins(&in_use_);
+  pins.Add(weak);
   StoredAction action;
   absl::Status written;
   if (std::optional<NotStored> why =
-          PrepareStore(key, finished, MakeWorld(key, weak), blobs_, now_(),
-                       &action, &written)) {
+          PrepareStore(key, finished, MakeWorld(key, weak), blobs_.For(&pins),
+                       now_(), &action, &written)) {
     if (!written.ok()) {
       NoteWrite(written);
     }
     return why;
   }
+  pins.Add(base::Digest::FromBytes(action.result.path_set()));
+  if (action.after.has_value()) {
+    pins.Add(action.after->strong);
+  }
   // The blobs are all there: from here on it is one batch.
-  written = Write(key, action);
+  std::shared_ptr<const Lease> lease = in_use_.LeaseResult(action.strong);
+  written = Write(key, action, pins.written());
   NoteWrite(written);
   if (!written.ok()) {
     return StoreFailed(written.message());
   }
   if (stored != nullptr) {
     *stored = {action.strong, std::move(action.path_set),
-               std::move(action.result)};
+               std::move(action.result), std::move(lease)};
   }
   // Lost with the daemon at worst: then they are hashed again.
   files_.Save().IgnoreError();
@@ -228,11 +291,23 @@ std::optional<NotStored> ActionCacheImpl::Store(const ActionKey& key,
 }
 
 absl::Status ActionCacheImpl::Write(const ActionKey& key,
-                                    const StoredAction& action) {
+                                    const StoredAction& action,
+                                    uint64_t blob_bytes) {
   const base::MutexLock lock(&write_mutex_);
   Batch batch;
   PutStored(*database_, key, action, now_(), &batch);
+  uint64_t bytes = blob_bytes;
+  for (const Batch::Change& change : batch.changes) {
+    bytes += change.key.size() + change.value.size();
+  }
+  totals_.set_bytes(totals_.bytes() + static_cast<int64_t>(bytes));
+  totals_.set_results(totals_.results() + 1);
+  PutTotals(&batch);
   return database_->Write(batch);
+}
+
+void ActionCacheImpl::PutTotals(Batch* batch) {
+  batch->Put(store::Table::kMeta, kTotalsKey, totals_.SerializeAsString());
 }
 
 absl::Status ActionCacheImpl::Clean() {
@@ -240,13 +315,133 @@ absl::Status ActionCacheImpl::Clean() {
   if (!use.is_open()) {
     return absl::UnavailableError("the cache is closed");
   }
+  const base::MutexLock alone(&upkeep_mutex_);
   const base::MutexLock lock(&write_mutex_);
   // Records first: a blob without a record is waste, the reverse a lost hit.
   const absl::Status cleared = database_->Clear();
   NoteWrite(cleared);
   VT_RETURN_IF_ERROR(cleared);
+  totals_.Clear();
   files_.Forget();
-  return blobs_.Clear();
+  const InUse::Sweeping sweeping(&in_use_);
+  blobs_.Walk([&](const base::Digest& digest, uint64_t) {
+    sweeping.Unless(digest, [&] { blobs_.Remove(digest); });
+    return true;
+  });
+  blobs_.RemoveEmptyFolders();
+  blobs_.RemoveStray(absl::InfinitePast(), absl::InfiniteFuture());
+  return absl::OkStatus();
+}
+
+// ------------------------------------------------------------------ upkeep
+
+Pace ActionCacheImpl::UntilClosed(const Pace& pace) {
+  return [this, pace](const Progress& progress) {
+    return !is_closed() && (pace == nullptr || pace(progress));
+  };
+}
+
+absl::StatusOr<SweepReport> ActionCacheImpl::Sweep(
+    const SweepRequest& request) {
+  const Use use(this);
+  if (!use.is_open()) {
+    return absl::UnavailableError("the cache is closed");
+  }
+  const base::MutexLock alone(&upkeep_mutex_);
+  SaveHitsOpen();
+  SweepRequest mine = request;
+  mine.pace = UntilClosed(request.pace);
+  int64_t stored_before = 0;
+  {
+    const base::MutexLock lock(&write_mutex_);
+    stored_before = totals_.bytes();
+  }
+  absl::StatusOr<SweepReport> report = cache::Sweep(Parts(), mine, now_());
+  if (!report.ok()) {
+    return report;
+  }
+  const base::MutexLock lock(&write_mutex_);
+  // What was stored meanwhile comes on top.
+  totals_.set_bytes(static_cast<int64_t>(report->bytes) + totals_.bytes() -
+                    stored_before);
+  totals_.set_results(static_cast<int64_t>(report->results));
+  totals_.set_swept_unix_s(absl::ToUnixSeconds(now_()));
+  Batch batch;
+  PutTotals(&batch);
+  VT_RETURN_IF_ERROR(database_->Write(batch));
+  return report;
+}
+
+absl::StatusOr<CacheSize> ActionCacheImpl::Measure(const std::string& root,
+                                                   const Pace& pace) {
+  const Use use(this);
+  if (!use.is_open()) {
+    return absl::UnavailableError("the cache is closed");
+  }
+  SaveHitsOpen();
+  absl::StatusOr<CacheSize> size =
+      cache::Measure(Parts(), root, UntilClosed(pace));
+  if (size.ok()) {
+    const base::MutexLock lock(&write_mutex_);
+    if (totals_.swept_unix_s() != 0) {
+      size->swept = absl::FromUnixSeconds(totals_.swept_unix_s());
+    }
+  }
+  return size;
+}
+
+absl::StatusOr<VerifyReport> ActionCacheImpl::Verify(const Pace& pace) {
+  const Use use(this);
+  if (!use.is_open()) {
+    return absl::UnavailableError("the cache is closed");
+  }
+  const base::MutexLock alone(&upkeep_mutex_);
+  absl::StatusOr<VerifyReport> report =
+      cache::Verify(Parts(), UntilClosed(pace));
+  if (!absl::IsDataLoss(report.status())) {
+    return report;
+  }
+  // RocksDB has found what it wrote damaged: from here on it would refuse to
+  // write, and what it still reads may have holes.
+  VerifyReport rebuilt;
+  rebuilt.damaged = 1;
+  rebuilt.problems.push_back(
+      absl::StrCat("the database is damaged: ",
+                   absl::string_view(report.status().message())));
+  rebuilt.database_rebuilt = true;
+  const base::MutexLock lock(&write_mutex_);
+  VT_RETURN_IF_ERROR(database_->Clear());
+  totals_.Clear();
+  files_.Forget();
+  return rebuilt;
+}
+
+bool ActionCacheImpl::NeedsSweep(const Limits& limits) {
+  const base::MutexLock lock(&write_mutex_);
+  const absl::Time swept = absl::FromUnixSeconds(totals_.swept_unix_s());
+  return totals_.results() > 0 &&
+         (static_cast<uint64_t>(std::max<int64_t>(totals_.bytes(), 0)) >
+              limits.max_bytes ||
+          swept + kSweepInterval < now_());
+}
+
+void ActionCacheImpl::SaveHits() {
+  const Use use(this);
+  if (use.is_open()) {
+    SaveHitsOpen();
+  }
+}
+
+void ActionCacheImpl::SaveHitsOpen() {
+  if (pending_hits_.empty() || !MayWrite()) {
+    return;
+  }
+  const base::MutexLock lock(&write_mutex_);
+  Batch batch;
+  pending_hits_.TakeInto(*database_, &batch);
+  if (!batch.changes.empty()) {
+    NoteWrite(database_->Write(batch));
+  }
 }
 
 bool ActionCacheImpl::MayWrite() const {
@@ -268,7 +463,7 @@ void ActionCacheImpl::NoteWrite(const absl::Status& status) {
   } else if (absl::IsInternal(status) || absl::IsDataLoss(status)) {
     problem_ = absl::StrCat("the cache cannot be written (",
                             absl::string_view(status.message()),
-                            "): if this stays, run `vt cache clean`");
+                            "): if this stays, run `vt cache clean --all`");
   }
   // Anything else is about one file of the workspace, not about the cache.
 }
@@ -290,6 +485,7 @@ void ActionCacheImpl::Close() {
     }
   }
   // Beyond this point nobody but us has the database.
+  SaveHitsOpen();
   files_.Save().IgnoreError();
   database_->Flush().IgnoreError();
   files_.Detach();

@@ -23,7 +23,10 @@
 
 #include "daemon/base/digest.h"
 #include "daemon/base/env_query.h"
+#include "daemon/cache/compare.h"
 #include "daemon/cache/details.h"
+#include "daemon/cache/in_use.h"
+#include "daemon/cache/upkeep.h"
 #include "daemon/fingerprint/file_digests.h"
 #include "vtask/storage/v1/storage.pb.h"
 #include "vtask/v1/run_event.pb.h"
@@ -47,6 +50,9 @@ struct Hit {
   base::Digest strong;
   vtask::storage::v1::PathSet path_set;  // aligned with result.values
   vtask::storage::v1::Result result;
+  // Garbage collection leaves the result, and what it names, while this is
+  // held.
+  std::shared_ptr<const Lease> lease;
 };
 struct Miss {
   // All differences against the nearest earlier result, sorted as they are
@@ -122,11 +128,18 @@ class ActionCache {
   virtual ~ActionCache() = default;
 
   virtual LookupResult Lookup(const ActionKey& key) = 0;
+  // As Lookup, but leaves no trace: it is no use of the result.
+  virtual LookupResult Peek(const ActionKey& key) = 0;
 
   // For `-vv`: what of the hit, or else of the nearest earlier result, is as it
   // was, and what it holds. Empty for first runs and after a changed
   // description. Observes everything once more.
   virtual Details Describe(const ActionKey& key, const LookupResult& found) = 0;
+
+  // See compare.h.
+  virtual ResultComparison Compare(const base::Digest& before,
+                                   const base::Digest& after,
+                                   const std::string& root) = 0;
 
   // Makes the outputs on disk equal to the result's: leaves identical files
   // alone, writes others atomically, removes what the action had removed (H5).
@@ -157,6 +170,20 @@ class ActionCache {
 
   // Forgets everything. Running stores may still land.
   virtual absl::Status Clean() = 0;
+
+  // Upkeep. Of Sweep, Verify and Clean one runs at a time, the others wait.
+  // All work for long, and end with CANCELLED when the cache is closed.
+  virtual absl::StatusOr<SweepReport> Sweep(const SweepRequest& request) = 0;
+  // Counts; those of the workspace `root` apart.
+  virtual absl::StatusOr<CacheSize> Measure(const std::string& root,
+                                            const Pace& pace) = 0;
+  // See verify.h. A database that cannot be read is replaced by an empty one.
+  virtual absl::StatusOr<VerifyReport> Verify(const Pace& pace) = 0;
+  // Whether a sweep would find something to do: by what has been stored since
+  // the last one, or because that was a day ago. Quick.
+  virtual bool NeedsSweep(const Limits& limits) = 0;
+  // Writes down which results were hit. Short.
+  virtual void SaveHits() = 0;
 
   // Empty: healthy. Else one sentence with the remedy.
   virtual std::string health() const = 0;

@@ -2,6 +2,7 @@
 
 #include "daemon/cache/blob_store.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <lz4frame.h>
 #include <sys/stat.h>
@@ -12,9 +13,12 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 #include "daemon/base/file.h"
 #include "daemon/base/status.h"
@@ -118,6 +122,26 @@ absl::Status PutInPlace(const std::string& temporary, const std::string& path) {
   return base::ErrnoToStatus(error, absl::StrCat("creating `", path, "`"));
 }
 
+// Calls `visit` for each regular file in `folder` until it returns false. A
+// folder that is not there is empty.
+void ForEachFile(
+    const std::string& folder,
+    absl::FunctionRef<bool(const char* name, const struct stat& st)> visit) {
+  DIR* const directory = ::opendir(folder.c_str());
+  if (directory == nullptr) {
+    return;
+  }
+  while (const dirent* entry = ::readdir(directory)) {
+    struct stat st = {};
+    if (::fstatat(::dirfd(directory), entry->d_name, &st,
+                  AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(st.st_mode) && !visit(entry->d_name, st)) {
+      break;
+    }
+  }
+  ::closedir(directory);
+}
+
 absl::Status RemoveBelow(const std::string& directory) {
   std::error_code error;
   std::filesystem::remove_all(directory, error);
@@ -143,16 +167,29 @@ std::string BlobStore::PathOf(const base::Digest& digest) const {
                       hex.substr(2));
 }
 
+BlobStore BlobStore::For(InUse::Pins* pins) const {
+  BlobStore copy = *this;
+  copy.pins_ = pins;
+  return copy;
+}
+
 absl::Status BlobStore::Put(const base::Digest& digest,
                             absl::string_view bytes) const {
   const std::string path = PathOf(digest);
+  if (pins_ != nullptr) {
+    pins_->Add(digest);  // before we look: see InUse
+  }
   struct stat st = {};
   if (::stat(path.c_str(), &st) == 0 && st.st_size > 0) {
     return absl::OkStatus();
   }
   const std::string temporary =
       absl::StrCat(directory_, "/tmp/", TemporaryName());
-  VT_RETURN_IF_ERROR(base::WriteFileAtomic(temporary, Encode(bytes), 0600));
+  const std::string file = Encode(bytes);
+  VT_RETURN_IF_ERROR(base::WriteFileAtomic(temporary, file, 0600));
+  if (pins_ != nullptr) {
+    pins_->NoteWritten(file.size());
+  }
   return PutInPlace(temporary, path);
 }
 
@@ -174,6 +211,9 @@ absl::StatusOr<std::string> BlobStore::Get(const base::Digest& digest) const {
 absl::Status BlobStore::PutFile(const base::Digest& digest, int fd,
                                 uint64_t size) const {
   const std::string path = PathOf(digest);
+  if (pins_ != nullptr) {
+    pins_->Add(digest);  // before we look: see InUse
+  }
   struct stat st = {};
   if (::stat(path.c_str(), &st) == 0 && st.st_size > 0) {
     return absl::OkStatus();
@@ -191,6 +231,9 @@ absl::Status BlobStore::PutFile(const base::Digest& digest, int fd,
           : base::ErrnoToStatus(errno, "reading it again");
   absl::Status status = encoded.status();
   if (encoded.ok()) {
+    if (pins_ != nullptr && ::fstat(to.get(), &st) == 0) {
+      pins_->NoteWritten(static_cast<uint64_t>(st.st_size));
+    }
     status = *encoded == digest ? PutInPlace(temporary, path)
                                 : absl::AbortedError("it changes");
   }
@@ -227,6 +270,80 @@ absl::Status BlobStore::Copy(const base::Digest& digest,
 
 absl::Status BlobStore::Clear() const {
   return RemoveBelow(absl::StrCat(directory_, "/blobs"));
+}
+
+void BlobStore::Walk(
+    const std::function<bool(const base::Digest&, uint64_t)>& visit) const {
+  bool go_on = true;
+  for (int first = 0; first < 256 && go_on; ++first) {
+    const std::string prefix = absl::StrFormat("%02x", first);
+    const std::string folder = absl::StrCat(directory_, "/blobs/", prefix);
+    ForEachFile(folder, [&](const char* name, const struct stat& st) {
+      const std::optional<base::Digest> digest =
+          base::Digest::FromHex(absl::StrCat(prefix, name));
+      if (digest.has_value()) {
+        go_on = visit(*digest, static_cast<uint64_t>(st.st_size));
+      }
+      return go_on;
+    });
+  }
+}
+
+void BlobStore::RemoveEmptyFolders() const {
+  for (int first = 0; first < 256; ++first) {
+    ::rmdir(absl::StrFormat("%s/blobs/%02x", directory_, first).c_str());
+  }
+}
+
+bool BlobStore::IsGood(const base::Digest& digest) const {
+  const absl::StatusOr<std::string> file = base::ReadFile(PathOf(digest));
+  std::string bytes;
+  return file.ok() && Decode(*file, &bytes) &&
+         fingerprint::Sha256(bytes) == digest;
+}
+
+void BlobStore::Remove(const base::Digest& digest) const {
+  ::unlink(PathOf(digest).c_str());
+}
+
+std::string BlobStore::QuarantineDirectory() const {
+  return absl::StrCat(directory_, "/quarantine");
+}
+
+uint64_t BlobStore::CountQuarantined() const {
+  uint64_t count = 0;
+  ForEachFile(QuarantineDirectory(), [&](const char*, const struct stat&) {
+    ++count;
+    return true;
+  });
+  return count;
+}
+
+bool BlobStore::Quarantine(const base::Digest& digest) const {
+  const std::string from = PathOf(digest);
+  const std::string to =
+      absl::StrCat(QuarantineDirectory(), "/blob-", digest.ToHex());
+  if (base::MakeDirectories(QuarantineDirectory(), 0700).ok() &&
+      ::rename(from.c_str(), to.c_str()) == 0) {
+    return true;
+  }
+  ::unlink(from.c_str());
+  return false;
+}
+
+void BlobStore::RemoveStray(absl::Time tmp_before,
+                            absl::Time quarantine_before) const {
+  const auto remove_old = [](const std::string& folder, absl::Time before) {
+    ForEachFile(folder, [&](const char* name, const struct stat& st) {
+      // ctime: a rename into the quarantine leaves mtime alone.
+      if (absl::TimeFromTimespec(st.st_ctim) < before) {
+        ::unlink(absl::StrCat(folder, "/", name).c_str());
+      }
+      return true;
+    });
+  };
+  remove_old(absl::StrCat(directory_, "/tmp"), tmp_before);
+  remove_old(QuarantineDirectory(), quarantine_before);
 }
 
 }  // namespace vt::cache

@@ -7,13 +7,16 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 #include "daemon/base/digest.h"
 #include "daemon/cache/blob_codec.h"
+#include "daemon/cache/in_use.h"
 
 namespace vt::cache {
 
@@ -23,6 +26,10 @@ class BlobStore {
   // Uses `directory`/blobs and `directory`/tmp, which it creates; what a dead
   // daemon left in tmp is removed.
   static absl::StatusOr<BlobStore> Open(const std::string& directory);
+
+  // The same store, for one result: pins what is put (see InUse). `pins`
+  // outlives it.
+  BlobStore For(InUse::Pins* pins) const;
 
   // Makes sure that `bytes`, whose SHA-256 is `digest`, are stored. Errors as
   // errno; RESOURCE_EXHAUSTED for a full disk.
@@ -41,12 +48,31 @@ class BlobStore {
   // Removes all of them.
   absl::Status Clear() const;
 
+  // Calls `visit` for every blob file until it returns false, in no order.
+  // `size` is that of the file. Blobs that come or go meanwhile may be missed.
+  void Walk(const std::function<bool(const base::Digest& digest,
+                                     uint64_t size)>& visit) const;
+  // A store that makes one of them at this moment makes it once more.
+  void RemoveEmptyFolders() const;
+  // Whether it is there, and what its name says. Touches nothing.
+  bool IsGood(const base::Digest& digest) const;
+  // What is not there is removed already.
+  void Remove(const base::Digest& digest) const;
+  // Moves it to `directory`/quarantine. False: it could not, and is removed.
+  bool Quarantine(const base::Digest& digest) const;
+  std::string QuarantineDirectory() const;
+  uint64_t CountQuarantined() const;
+  // Removes what nobody has touched since `before`: half-written files that no
+  // store will finish, and what was put in quarantine.
+  void RemoveStray(absl::Time tmp_before, absl::Time quarantine_before) const;
+
  private:
   explicit BlobStore(std::string directory)
       : directory_(std::move(directory)) {}
   std::string PathOf(const base::Digest& digest) const;
 
   std::string directory_;
+  InUse::Pins* pins_ = nullptr;
 };
 
 }  // namespace vt::cache

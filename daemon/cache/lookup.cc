@@ -54,9 +54,11 @@ using vtask::storage::v1::Result;
 using vtask::storage::v1::Value;
 using vtask::storage::v1::WeakEntry;
 
-Search::Search(const store::Database& database, const ActionKey& key,
-               const base::Digest& weak, fingerprint::World world)
+Search::Search(const store::Database& database, const InUse& in_use,
+               const ActionKey& key, const base::Digest& weak,
+               fingerprint::World world)
     : database_(database),
+      in_use_(in_use),
       key_(key),
       weak_(weak),
       world_(std::move(world)),
@@ -98,6 +100,7 @@ absl::StatusOr<Hit> Search::TryPathSet(const std::string& digest) {
   hit.strong = fingerprint::StrongFingerprint(
       weak_, base::Digest::FromBytes(digest),
       ForFingerprint(hit.path_set, evaluator_.Evaluate(hit.path_set)));
+  hit.lease = in_use_.LeaseResult(hit.strong);  // first: see InUse
   VT_ASSIGN_OR_RETURN(hit.result, LoadResult(database_, hit.strong, key_.root));
   if (hit.result.values_size() != hit.path_set.observations_size()) {
     return absl::DataLossError("a result does not fit its path set");

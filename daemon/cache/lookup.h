@@ -11,6 +11,7 @@
 #include "daemon/cache/action_cache.h"
 #include "daemon/cache/details.h"
 #include "daemon/cache/evaluate.h"
+#include "daemon/cache/in_use.h"
 #include "daemon/fingerprint/observe.h"
 #include "daemon/store/database.h"
 #include "vtask/storage/v1/storage.pb.h"
@@ -22,8 +23,9 @@ namespace vt::cache {
 class Search {
  public:
   // All must outlive this. `weak` is that of `key`.
-  Search(const store::Database& database, const ActionKey& key,
-         const base::Digest& weak, fingerprint::World world);
+  Search(const store::Database& database, const InUse& in_use,
+         const ActionKey& key, const base::Digest& weak,
+         fingerprint::World world);
   Search(const Search&) = delete;
   Search& operator=(const Search&) = delete;
 
@@ -47,6 +49,7 @@ class Search {
       const vtask::storage::v1::Result& result) const;
 
   const store::Database& database_;
+  const InUse& in_use_;
   const ActionKey& key_;
   const base::Digest weak_;
   const fingerprint::World world_;

@@ -17,6 +17,7 @@
 #include "daemon/cache/log_record.h"
 #include "daemon/cache/outputs.h"
 #include "daemon/cache/records.h"
+#include "daemon/cache/usage.h"
 #include "daemon/fingerprint/file_digests.h"
 #include "daemon/fingerprint/observe.h"
 #include "daemon/fingerprint/sink.h"
@@ -112,15 +113,19 @@ NotStored OutputFailed(const absl::Status& status, const std::string& path) {
   return why;
 }
 
-void PutResult(const base::Digest& strong, const std::string& root_id,
-               const Result& result, store::Batch* batch) {
-  const std::string bound_key = absl::StrCat(strong.AsBytes(), root_id);
+void PutResult(const store::Database& database, const ActionKey& key,
+               const base::Digest& strong, const Result& result, absl::Time now,
+               store::Batch* batch) {
+  const std::string result_key = ResultKey(strong, result);
+  std::string record = result.SerializeAsString();
+  PutUsage(database, result_key, record, key, now, batch);
+  batch->Put(Table::kResults, result_key, std::move(record));
   if (result.root().empty()) {
-    batch->Put(Table::kResults, strong.AsBytes(), result.SerializeAsString());
     // An earlier run may have named the root: a lookup would prefer that.
+    const std::string bound_key =
+        absl::StrCat(strong.AsBytes(), fingerprint::RootId(key.root));
     batch->Delete(Table::kResults, bound_key);
-  } else {
-    batch->Put(Table::kResults, bound_key, result.SerializeAsString());
+    batch->Delete(Table::kUsage, bound_key);
   }
 }
 
@@ -204,18 +209,18 @@ void PutStored(const store::Database& database, const ActionKey& key,
                const StoredAction& stored, absl::Time now,
                store::Batch* batch) {
   const Result& result = stored.result;
-  const std::string root_id = fingerprint::RootId(key.root);
   if (!result.root().empty()) {
-    batch->Put(Table::kMeta, absl::StrCat("root:", key.root), root_id);
+    batch->Put(Table::kMeta, absl::StrCat("root:", key.root),
+               fingerprint::RootId(key.root));
   }
-  PutResult(stored.strong, root_id, result, batch);
+  PutResult(database, key, stored.strong, result, now, batch);
   base::Digest last = stored.strong;
   if (stored.after.has_value()) {
     last = stored.after->strong;
     Result after = result;
     *after.mutable_values() = {stored.after->values.begin(),
                                stored.after->values.end()};
-    PutResult(last, root_id, after, batch);
+    PutResult(database, key, last, after, now, batch);
   }
   batch->Put(Table::kPathSets, result.path_set(),
              stored.path_set.SerializeAsString());

@@ -176,13 +176,26 @@ bool SameCacheConfig(const WeakDescription& a, const WeakDescription& b) {
                     b.services().begin(), b.services().end());
 }
 
-}  // namespace
-
-void AppendDifferences(const Observation& observation, const Value& before,
-                       const Value& now, std::vector<Difference>* out) {
-  if (SameValue(before, now)) {
-    return;
+Difference::Seen SeenAs(Observation::Kind kind) {
+  switch (kind) {
+    case Observation::CONTENT:
+      return Difference::READ;
+    case Observation::METADATA:
+    case Observation::EXISTENCE:
+      return Difference::LOOKED_AT;
+    case Observation::LINK:
+      return Difference::LINK;
+    case Observation::LISTING:
+      return Difference::LISTED;
+    case Observation::GLOB:
+      return Difference::DECLARED;
+    default:
+      return Difference::SEEN_UNSPECIFIED;
   }
+}
+
+void AppendUnmarked(const Observation& observation, const Value& before,
+                    const Value& now, std::vector<Difference>* out) {
   const bool has_members = observation.kind() == Observation::LISTING ||
                            observation.kind() == Observation::GLOB ||
                            observation.kind() == Observation::ENV_GLOB ||
@@ -193,6 +206,20 @@ void AppendDifferences(const Observation& observation, const Value& before,
   }
   AddNamed(KindOf(observation.kind()), ChangeOf(before.type(), now.type()),
            observation.path(), before.digest(), now.digest(), out);
+}
+
+}  // namespace
+
+void AppendDifferences(const Observation& observation, const Value& before,
+                       const Value& now, std::vector<Difference>* out) {
+  if (SameValue(before, now)) {
+    return;
+  }
+  const size_t first = out->size();
+  AppendUnmarked(observation, before, now, out);
+  for (size_t i = first; i < out->size(); ++i) {
+    (*out)[i].set_seen(SeenAs(observation.kind()));
+  }
 }
 
 std::vector<Difference> DescribeDifferences(const WeakDescription& before,

@@ -14,6 +14,7 @@
 #include "daemon/base/path.h"
 #include "daemon/base/suggest.h"
 #include "daemon/base/version.h"
+#include "daemon/plan/explain_command.h"
 
 namespace vt::plan {
 namespace {
@@ -28,7 +29,9 @@ Commands:
   run                       Run a task (`vtr` is short for `vt run`)
   trace                     Run any command and show what it read and wrote
   report                    Say, in a task, what it really read and wrote
-  cache clean               Remove the results of this workspace
+  explain                   Say why a task would run, or why it did
+  cache <status|clean|prune|verify|path>
+                            Look after the results of earlier runs
   migrate                   Write vite-task.json from the files of Turborepo, Nx
                             or Wireit
   completion <bash|zsh|fish>
@@ -50,16 +53,6 @@ Examples:
 )";
 }
 
-std::string CacheHelp() {
-  return R"(Usage: vt cache <COMMAND>
-
-Look after the results of earlier runs.
-
-Commands:
-  clean                     Remove the results of this workspace
-)";
-}
-
 absl::Status UsageError(absl::string_view what, absl::string_view usage) {
   return absl::InvalidArgumentError(absl::StrCat(
       what, "\n\nUsage: ", usage, "\n\nFor more information, try '--help'."));
@@ -77,26 +70,28 @@ absl::StatusOr<Command> ParseRunCommand(const std::vector<std::string>& args,
   return **std::move(flags);
 }
 
-absl::StatusOr<Command> ParseCache(const std::vector<std::string>& args) {
-  if (args.empty()) {
-    return PrintText{CacheHelp(), 2};
+absl::StatusOr<Command> ParseCacheCommand(
+    const std::vector<std::string>& args) {
+  absl::StatusOr<std::optional<CacheFlags>> flags = ParseCache(args);
+  if (!flags.ok()) {
+    return UsageError(flags.status().message(), kCacheUsage);
   }
-  if (args[0] == "-h" || args[0] == "--help") {
-    return PrintText{CacheHelp(), 0};
+  if (!flags->has_value()) {
+    return PrintText{CacheHelp(), args.empty() ? 2 : 0};
   }
-  if (args[0] != "clean") {
-    return UsageError(absl::StrCat("Command '", args[0], "' not found",
-                                   base::DidYouMean(args[0], {"clean"})),
-                      "vt cache <COMMAND>");
+  return **std::move(flags);
+}
+
+absl::StatusOr<Command> ParseExplainCommand(
+    const std::vector<std::string>& args) {
+  absl::StatusOr<std::optional<RunFlags>> flags = ParseExplain(args);
+  if (!flags.ok()) {
+    return UsageError(flags.status().message(), kExplainUsage);
   }
-  if (args.size() > 1) {
-    if (args[1] == "-h" || args[1] == "--help") {
-      return PrintText{CacheHelp(), 0};
-    }
-    return UsageError(absl::StrCat("Unexpected argument '", args[1], "'"),
-                      "vt cache clean");
+  if (!flags->has_value()) {
+    return PrintText{ExplainHelp(), 0};
   }
-  return CacheClean{};
+  return **std::move(flags);
 }
 
 }  // namespace
@@ -118,7 +113,10 @@ absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argv) {
     return ParseRunCommand(args, "vt run");
   }
   if (command == "cache") {
-    return ParseCache(args);
+    return ParseCacheCommand(args);
+  }
+  if (command == "explain") {
+    return ParseExplainCommand(args);
   }
   if (command == "trace") {
     absl::StatusOr<std::optional<TraceFlags>> flags = ParseTrace(args);
@@ -150,8 +148,9 @@ absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argv) {
     return PrintText{absl::StrCat("vt ", base::Version(), "\n"), 0};
   }
   const std::string nearest = base::DidYouMean(
-      command, {"run", "trace", "report", "cache", "migrate", "completion",
-                "daemon", "doctor", "help", "--help", "--version"});
+      command, {"run", "explain", "trace", "report", "cache", "migrate",
+                "completion", "daemon", "doctor", "help", "--help",
+                "--version"});
   return UsageError(
       absl::StartsWith(command, "-")
           ? absl::StrCat("unexpected argument `", command, "`", nearest)

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 
+#include "daemon/plan/cache_command.h"
 #include "daemon/plan/migrate_command.h"
 #include "daemon/plan/run_command.h"
 #include "daemon/plan/trace_command.h"
@@ -20,9 +21,8 @@ struct PrintText {
   std::string text;
   int exit_code = 0;
 };  // help, version
-struct CacheClean {};
 using Command =
-    std::variant<RunFlags, PrintText, CacheClean, TraceFlags, MigrateFlags>;
+    std::variant<RunFlags, PrintText, CacheFlags, TraceFlags, MigrateFlags>;
 
 // Parses argv (argv[0] is the program's name: "vt", or "vtr" for "vt run").
 // INVALID_ARGUMENT: the usage error as it is printed after "error: ", with a

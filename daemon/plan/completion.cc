@@ -18,7 +18,9 @@
 #include "absl/strings/strip.h"
 
 #include "daemon/base/path.h"
+#include "daemon/plan/cache_command.h"
 #include "daemon/plan/command_line.h"
+#include "daemon/plan/explain_command.h"
 #include "daemon/plan/plan.h"
 
 namespace vt::plan {
@@ -36,9 +38,18 @@ struct CommandInfo {
   std::vector<Candidate> arguments;
 };
 
+std::vector<Candidate> CacheVerbs() {
+  std::vector<Candidate> verbs;
+  for (const CacheCommandInfo& info : CacheCommandInfos()) {
+    verbs.push_back({info.name, info.help});
+  }
+  return verbs;
+}
+
 const std::vector<CommandInfo>& Commands() {
   static const auto* const commands = new std::vector<CommandInfo>{
       {"run", "Run a task", {}},
+      {"explain", "Say why a task would run, or why it did", {}},
       {"trace", "Run any command and show what it read and wrote", {}},
       {"report",
        "Say, in a task, what it really read and wrote",
@@ -50,9 +61,7 @@ const std::vector<CommandInfo>& Commands() {
         {"disable-cache", "Do not store this run"},
         {"get-env", "Print a variable of the caller"},
         {"get-envs", "Print the variables that match"}}},
-      {"cache",
-       "Look after the results of earlier runs",
-       {{"clean", "Remove the results of this workspace"}}},
+      {"cache", "Look after the results of earlier runs", CacheVerbs()},
       {"daemon",
        "Control the daemon",
        {{"start", "Start it, if it does not run"},
@@ -97,6 +106,8 @@ class Completer {
     }
   }
   void OfferCommands();
+  void OfferCacheFlags();
+  void Explain();
   void Trace();
   // `first`: the first word behind `vt run`, or `vtr`.
   void Run(size_t first);
@@ -126,6 +137,8 @@ Completion Completer::Answer() {
     OfferCommands();
   } else if (words_[1] == "run") {
     Run(2);
+  } else if (words_[1] == "explain") {
+    Explain();
   } else {
     const std::string& command = words_[1];
     if (command == "help" && words_.size() == 3) {
@@ -147,6 +160,9 @@ Completion Completer::Answer() {
       for (const char* tool : {"turbo", "nx", "wireit"}) {
         Offer(tool);
       }
+    }
+    if (command == "cache" && words_.size() > 3) {
+      OfferCacheFlags();
     }
     if (command == "daemon" && words_.size() == 4 && words_[2] == "stop") {
       Offer("--now", "Cancel what it runs");
@@ -201,6 +217,34 @@ void Completer::OfferCommands() {
     Offer("--help", "Show help");
     Offer("--version", "Show the version");
   }
+}
+
+void Completer::OfferCacheFlags() {
+  if (words_[words_.size() - 2] == "--task") {
+    OfferTasks(/*in_many_packages=*/true);
+    return;
+  }
+  if (words_[words_.size() - 2] == "--package") {
+    OfferFilters("");
+    return;
+  }
+  for (const CacheCommandInfo& info : CacheCommandInfos()) {
+    if (info.name == words_[2]) {
+      for (const std::string& flag : info.flags) {
+        Offer(flag);
+      }
+    }
+  }
+}
+
+void Completer::Explain() {
+  if (absl::StartsWith(word_, "-")) {
+    for (const std::string& flag : ExplainFlagNames()) {
+      Offer(flag);
+    }
+    return;
+  }
+  Run(2);
 }
 
 void Completer::Run(size_t first) {

@@ -426,7 +426,8 @@ bool IsNestedRunner(const std::vector<std::string>& words) {
   const size_t at = words.size() > 3 && words[1] == "-C" ? 3 : 1;
   return program == "vpr" || program == "vtr" ||
          ((program == "vp" || program == "vt") && words.size() > at &&
-          (words[at] == "run" || words[at] == "cache"));
+          (words[at] == "run" || words[at] == "cache" ||
+           words[at] == "explain"));
 }
 
 std::vector<FlagInfo> RunFlagInfos() {

@@ -16,6 +16,12 @@ namespace vt::plan {
 
 enum class LogMode { kInterleaved, kLabeled, kGrouped };
 
+// What `vt explain` asks.
+struct ExplainFlags {
+  bool list = false;
+  std::vector<std::string> diff;  // empty, or two: numbers of runs, or "last"
+};
+
 // `vt run …`. Field by field the flags of spec/runner.md R-CLI-2.
 struct RunFlags {
   bool recursive = false;
@@ -35,7 +41,8 @@ struct RunFlags {
   bool dry_run = false;
   bool json = false;
   bool last_details = false;
-  std::optional<std::string> task;  // specifier as typed
+  std::optional<ExplainFlags> explain;  // say only what would be, and why
+  std::optional<std::string> task;      // specifier as typed
   std::vector<std::string> extra_args;
 };
 

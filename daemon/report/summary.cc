@@ -29,7 +29,7 @@ std::string Count(uint32_t n, absl::string_view one, absl::string_view many) {
 
 // The line below an action's headline: hit, miss with every difference, off.
 std::string CacheLine(const ActionStarted& started,
-                      const ActionFinished& finished) {
+                      const ActionFinished& finished, int verbose) {
   const std::string not_stored = NotStoredText(finished.not_stored());
   switch (started.cache()) {
     case vtask::v1::HIT:
@@ -60,7 +60,9 @@ std::string CacheLine(const ActionStarted& started,
   bool first = true;
   for (const vtask::v1::Difference& difference : started.differences()) {
     absl::StrAppend(&text, first ? "" : "                    ",
-                    DifferenceText(difference), "\n");
+                    verbose >= 2 ? DifferenceDetail(difference)
+                                 : DifferenceText(difference),
+                    "\n");
     first = false;
   }
   return text;
@@ -181,7 +183,7 @@ std::string Summary::Render(const std::string& program, int verbose,
   if (entries_.empty()) {
     return "";
   }
-  return verbose > 0 ? Detailed(colour) : Short(program, colour);
+  return verbose > 0 ? Detailed(verbose, colour) : Short(program, colour);
 }
 
 void Summary::AddPlanned(const ActionStarted& planned) {
@@ -208,7 +210,7 @@ std::string Summary::RenderPlanned(const std::string& program, int verbose,
     return "";
   }
   if (verbose > 0) {
-    return Detailed(colour);
+    return Detailed(verbose, colour);
   }
   const std::string brand =
       Paint(absl::StrCat(program, " run:"), Style::kBrand, colour);
@@ -268,7 +270,7 @@ std::string Summary::Short(const std::string& program, bool colour) const {
              : absl::StrCat(Paint("---", Style::kDim, colour), "\n", text);
 }
 
-std::string Summary::Detailed(bool colour) const {
+std::string Summary::Detailed(int verbose, bool colour) const {
   const RunFinished& f = finished_;
   const std::string thick = Repeat("━", 47);
   std::string text =
@@ -297,6 +299,9 @@ std::string Summary::Detailed(bool colour) const {
                       " saved in total");
     }
   }
+  if (number_ != 0) {
+    absl::StrAppend(&text, "\nRun:          ", number_);
+  }
   absl::StrAppend(&text, "\n\nTask Details:\n", Repeat("─", 48), "\n");
   for (size_t i = 0; i < entries_.size(); ++i) {
     const Entry& entry = entries_[i];
@@ -323,7 +328,7 @@ std::string Summary::Detailed(bool colour) const {
         }
     }
     absl::StrAppend(
-        &text, "\n      ", CacheLine(entry.started, finished),
+        &text, "\n      ", CacheLine(entry.started, finished, verbose),
         DetailLines(entry.started, finished),
         finished.has_tracking() ? TrackingLine(finished.tracking()) : "");
     if (!finished.error().empty()) {

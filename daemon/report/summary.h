@@ -23,6 +23,9 @@ class Summary {
   std::string Render(const std::string& program, int verbose,
                      bool colour) const;
 
+  // Of the run, where it is kept (history/runs.h).
+  void SetRunNumber(uint64_t number) { number_ = number; }
+
   // A dry run: an action that would start, instead of events.
   void AddPlanned(const vtask::v1::ActionStarted& planned);
   // As Render, of what was planned (R-DRY-2).
@@ -36,11 +39,12 @@ class Summary {
     vtask::v1::ActionFinished finished;
   };
   std::string Short(const std::string& program, bool colour) const;
-  std::string Detailed(bool colour) const;
+  std::string Detailed(int verbose, bool colour) const;
 
   std::map<uint32_t, vtask::v1::ActionStarted> running_;
   std::vector<Entry> entries_;  // in order of completion
   vtask::v1::RunFinished finished_;
+  uint64_t number_ = 0;  // 0: none
 };
 
 }  // namespace vt::report

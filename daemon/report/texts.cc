@@ -2,6 +2,7 @@
 
 #include "daemon/report/texts.h"
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -94,6 +95,22 @@ std::string DifferenceText(const Difference& difference) {
     default:
       return "something changed";
   }
+}
+
+std::string DifferenceDetail(const Difference& difference) {
+  const auto digest = [](const std::string& bytes) {
+    return bytes.empty() ? std::string("nothing")
+                         : absl::BytesToHexString(bytes.substr(0, 6));
+  };
+  std::string text = DifferenceText(difference);
+  if (!difference.old_digest().empty() || !difference.new_digest().empty()) {
+    absl::StrAppend(&text, " (", digest(difference.old_digest()), " → ",
+                    digest(difference.new_digest()), ")");
+  } else if (!difference.from().empty() || !difference.to().empty()) {
+    absl::StrAppend(&text, " (`", Printable(difference.from()), "` → `",
+                    Printable(difference.to()), "`)");
+  }
+  return text;
 }
 
 std::string InlineReason(const vtask::v1::ActionStarted& started) {

@@ -20,6 +20,9 @@ using Differences = google::protobuf::RepeatedPtrField<vtask::v1::Difference>;
 // "'src/a.ts' modified", "env 'X' added", "args changed".
 std::string DifferenceText(const vtask::v1::Difference& difference);
 
+// As DifferenceText, with what was and is: contents, arguments, directories.
+std::string DifferenceDetail(const vtask::v1::Difference& difference);
+
 // What the start line says of a miss: the first difference; several variables
 // together ("envs 'A', 'B' changed"). Of a variable that the task declares it
 // only says "changed" (R-MISS-3). Empty if there is no difference.

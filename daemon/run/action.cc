@@ -537,6 +537,12 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
   finished_.set_outcome(outcome);
   finished_.set_exit_code(exit_code);
   finished_.set_duration_us(absl::ToInt64Microseconds(end_.duration));
+  if (step_->cached && !weak_.IsZero()) {
+    finished_.set_weak(std::string(weak_.AsBytes()));
+  }
+  if (result_.has_value()) {
+    finished_.set_strong(std::string(result_->strong.AsBytes()));
+  }
   TellAround();
   TransitionTo(State::kDone);
   engine_->nests.erase(id_);

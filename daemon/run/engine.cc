@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 
 #include "daemon/base/file.h"
+#include "daemon/base/path.h"
 
 namespace vt::run {
 namespace {
@@ -33,6 +34,10 @@ pid_t ParentOf(pid_t pid) {
 }
 
 }  // namespace
+
+std::string RunsDirectory(const Engine& engine) {
+  return base::JoinPath(engine.options.state_directory, "runs");
+}
 
 Nest* FindNest(Engine* engine, ActionId collector) {
   const auto found = engine->nests.find(collector);

@@ -40,6 +40,8 @@ struct RunningAction {
   std::map<std::string, std::string> held_keys;
 };
 
+class Housekeeping;
+
 // Loop-bound.
 struct Engine {
   loop::EventLoop* loop = nullptr;
@@ -48,6 +50,7 @@ struct Engine {
       nullptr;  // null: uncached, `cache_error` says why
   std::string cache_error;
   RunnerOptions options;
+  Housekeeping* housekeeping = nullptr;  // never null in a running daemon
   InFlight in_flight;
   std::map<ActionId, RunningAction> running;
   // Of cached actions that run, until they are stored.
@@ -58,6 +61,9 @@ struct Engine {
   // The daemon is leaving: look up and store nothing more (decisions H20).
   bool draining = false;
 };
+
+// Where history/runs.h keeps the runs.
+std::string RunsDirectory(const Engine& engine);
 
 // Null: there is none (any more).
 Nest* FindNest(Engine* engine, ActionId collector);

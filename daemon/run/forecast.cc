@@ -55,7 +55,7 @@ class Forecaster {
     }
     const cache::ActionKey key{step.description, root_, step.tool_env,
                                step.position, step.umask};
-    out.found = cache_->Lookup(key);
+    out.found = cache_->Peek(key);
     out.details = cache_->Describe(key, out.found);
     out.has_baseline = out.found.hit.has_value() || !out.found.miss.first_run;
     if (step.refresh) {

@@ -12,6 +12,7 @@
 #include "daemon/base/json_text.h"
 #include "daemon/base/path.h"
 #include "daemon/run/caller.h"
+#include "daemon/run/json_difference.h"
 #include "daemon/run/json_documents.h"
 
 namespace vt::run {
@@ -27,81 +28,6 @@ using vtask::v1::Difference;
 // Enough of a digest to compare with; the algorithm is nobody's business.
 std::string Hash(const std::string& digest) {
   return absl::BytesToHexString(digest.substr(0, 8));
-}
-
-const char* ChangeOf(const Difference& difference) {
-  return difference.change() == Difference::ADDED     ? "added"
-         : difference.change() == Difference::REMOVED ? "removed"
-                                                      : "changed";
-}
-
-void AddFromTo(const Difference& difference, JsonObject* out) {
-  // The root's path is empty with us.
-  const auto shown = [&](const std::string& text) {
-    return text.empty() ? std::string(".") : text;
-  };
-  out->AddString("from", shown(difference.from()));
-  out->AddString("to", shown(difference.to()));
-}
-
-std::string DifferenceJson(const Difference& difference) {
-  JsonObject out;
-  const auto named = [&](const char* kind, const char* key,
-                         const std::string& value) {
-    out.AddString("kind", kind);
-    out.AddString(key, value);
-    out.AddString("change", ChangeOf(difference));
-  };
-  const auto config = [&](const char* setting) {
-    out.AddString("kind", "config");
-    out.AddString("setting", setting);
-  };
-  switch (difference.kind()) {
-    case Difference::PROGRAM:
-      out.AddString("kind", "program");
-      AddFromTo(difference, &out);
-      break;
-    case Difference::ARGS:
-      out.AddString("kind", "args");
-      out.Add("from", base::JsonStrings(Strings(difference.from_args())));
-      out.Add("to", base::JsonStrings(Strings(difference.to_args())));
-      break;
-    case Difference::CWD:
-      out.AddString("kind", "cwd");
-      AddFromTo(difference, &out);
-      break;
-    case Difference::INPUT_CONFIG:
-      config("input");
-      break;
-    case Difference::OUTPUT_CONFIG:
-      config("output");
-      break;
-    case Difference::UNTRACKED_ENV:
-      config("untrackedEnv");
-      break;
-    case Difference::CACHE_CONFIG:
-      config("cache");
-      break;
-    case Difference::ENV:
-      named("env", "name", difference.name());
-      break;
-    case Difference::FILE:
-      named("file", "path", difference.path());
-      break;
-    case Difference::TOOLCHAIN:
-      named("toolchain", "path", difference.path());
-      break;
-    case Difference::UMASK:
-      out.AddString("kind", "umask");
-      break;
-    case Difference::TOOL_VALUE:
-      named("toolValue", "name", difference.name());
-      break;
-    default:
-      out.AddString("kind", "format");
-      break;
-  }
-  return out.Text();
 }
 
 // What one path was when a result was made. Several observations may be of one
@@ -447,7 +373,7 @@ void PlanWriter::AddChanges(const StepForecast& forecast,
   std::vector<std::string> changes;
   bool is_partial = forecast.found.miss.partial;
   for (const Difference& difference : forecast.found.miss.differences) {
-    std::string change = DifferenceJson(difference);
+    std::string change = DifferenceJson(difference, options_.verbose >= 2);
     // One for all the patterns.
     if (changes.empty() || changes.back() != change) {
       changes.push_back(std::move(change));

@@ -11,11 +11,12 @@
 
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
-#include "daemon/history/last_run.h"
+#include "daemon/history/runs.h"
 #include "daemon/plan/completion.h"
 #include "daemon/report/summary.h"
 #include "daemon/report/texts.h"
 #include "daemon/run/caller.h"
+#include "daemon/run/explain.h"
 #include "daemon/run/forecast.h"
 #include "daemon/run/json_documents.h"
 #include "daemon/workspace/workspace.h"
@@ -129,7 +130,7 @@ absl::Status CheckPrograms(const std::string& root, const plan::Plan& plan,
         const cache::ActionKey key{step.description, root, step.tool_env,
                                    step.position, step.umask};
         if (cache == nullptr || step.refresh ||
-            !cache->Lookup(key).hit.has_value()) {
+            !cache->Peek(key).hit.has_value()) {
           missing = absl::FailedPreconditionError(step.program_missing);
         }
       });
@@ -148,6 +149,7 @@ absl::StatusOr<PlannedRun> LastDetails(const std::string& last_runs,
     return run;
   }
   report::Summary summary;
+  summary.SetRunNumber(record->id());
   for (const vtask::v1::RunEvent& event : record->events()) {
     summary.Add(event);
     if (event.has_run_finished()) {
@@ -199,6 +201,11 @@ absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
   if (flags.last_details) {
     return LastDetails(last_runs, std::move(run), options);
   }
+  if (flags.explain.has_value() && !flags.task.has_value()) {
+    VT_ASSIGN_OR_RETURN(
+        run.text, ExplainPast(run.root, flags, cache, last_runs, options));
+    return run;
+  }
   if (!flags.task.has_value() && flags.json) {
     run.text = TaskGraphJson(
         *workspace, absl::StrCat(options.schemas, "task-graph.schema.json"));
@@ -220,6 +227,12 @@ absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
   }
   VT_RETURN_IF_ERROR(planned.status());
   run.plan = *std::move(planned);
+  if (flags.explain.has_value()) {
+    run.text =
+        ExplainPlan(run.root, run.plan, MakeForecast(run.root, run.plan, cache),
+                    flags, options);
+    return run;
+  }
   if (flags.dry_run && flags.json) {
     RunPlanOptions json;
     json.schema = absl::StrCat(options.schemas, "run-plan.schema.json");

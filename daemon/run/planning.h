@@ -44,7 +44,7 @@ struct PlannedRun {
 };
 
 // `cache` may be null: dry runs then say what they can. `last_runs` is the
-// directory of history::LoadLastRun; `options` are for the text alone.
+// directory of history/runs.h; `options` are for the text alone.
 absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
                                    const plan::RunFlags& flags,
                                    const plan::CallerFacts& caller,

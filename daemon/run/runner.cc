@@ -11,6 +11,7 @@
 #include "daemon/run/caller.h"
 #include "daemon/run/config_load.h"
 #include "daemon/run/engine.h"
+#include "daemon/run/housekeeping.h"
 #include "daemon/run/planning.h"
 #include "daemon/run/session.h"
 
@@ -19,7 +20,13 @@ namespace {
 
 class RunnerImpl final : public Runner {
  public:
-  explicit RunnerImpl(Engine engine) : engine_(std::move(engine)) {}
+  explicit RunnerImpl(Engine engine)
+      : engine_(std::move(engine)),
+        housekeeping_(
+            engine_.loop, engine_.cache, [this] { return LimitsNow(); },
+            RunsDirectory(engine_)) {
+    engine_.housekeeping = &housekeeping_;
+  }
 
   RunId Start(vtask::v1::RunStart start, RunSink* sink) override {
     const RunId id = next_run_++;
@@ -29,6 +36,7 @@ class RunnerImpl final : public Runner {
       Publish(session, event);
     };
     hooks.on_done = [this](RunId done) { Forget(done); };
+    housekeeping_.SetBusy(true);
     Session* session =
         (sessions_[id] = Session::Create(id, &engine_, std::move(start), sink,
                                          std::move(hooks)))
@@ -224,12 +232,22 @@ class RunnerImpl final : public Runner {
 
   void Forget(RunId id) {
     sessions_.erase(id);
-    if (sessions_.empty() && on_idle_) {
+    if (!sessions_.empty()) {
+      return;
+    }
+    housekeeping_.SetBusy(false);
+    if (on_idle_) {
       on_idle_();
     }
   }
 
+  cache::Limits LimitsNow() const {
+    const settings::Settings now = engine_.options.settings->Last();
+    return {now.cache_max_size, now.cache_max_age};
+  }
+
   Engine engine_;
+  Housekeeping housekeeping_;
   std::map<RunId, std::unique_ptr<Session>> sessions_;
   // Workspaces being loaded for calls that are no runs.
   std::map<uint64_t, std::unique_ptr<ConfigLoad>> loads_;

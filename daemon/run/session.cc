@@ -14,7 +14,7 @@
 
 #include "daemon/base/path.h"
 #include "daemon/base/version.h"
-#include "daemon/history/last_run.h"
+#include "daemon/history/runs.h"
 #include "daemon/loop/fd_watch.h"
 #include "daemon/migrate/migrate.h"
 #include "daemon/plan/command_line.h"
@@ -23,9 +23,11 @@
 #include "daemon/report/renderer.h"
 #include "daemon/report/texts.h"
 #include "daemon/run/action.h"
+#include "daemon/run/cache_session.h"
 #include "daemon/run/caller.h"
 #include "daemon/run/config_load.h"
 #include "daemon/run/execution.h"
+#include "daemon/run/explain.h"
 #include "daemon/run/live_line.h"
 #include "daemon/run/nested_run.h"
 #include "daemon/run/planning.h"
@@ -85,9 +87,7 @@ class SessionImpl final : public Session, private RunStream {
     const auto found = facts_.env.find(name);
     return found == facts_.env.end() ? "" : found->second;
   }
-  std::string LastRuns() const {
-    return base::JoinPath(engine_->options.state_directory, "last-runs");
-  }
+  std::string LastRuns() const { return RunsDirectory(*engine_); }
 
   // RunStream:
   uint32_t NextIndex() override { return next_index_++; }
@@ -137,20 +137,6 @@ void SessionImpl::Start() {
   } else if (const auto* text = std::get_if<plan::PrintText>(&*command_)) {
     Write(/*is_stderr=*/false, text->text);
     End(text->exit_code);
-  } else if (std::holds_alternative<plan::CacheClean>(*command_)) {
-    busy_ = true;
-    engine_->workers->Run(
-        [cache = engine_->cache, last_runs = LastRuns()] {
-          history::ForgetLastRuns(last_runs);  // R-CACHE-22
-          return cache == nullptr ? absl::OkStatus() : cache->Clean();
-        },
-        [this](absl::Status cleaned) {
-          if (!cleaned.ok()) {
-            Write(/*is_stderr=*/true,
-                  absl::StrCat("error: ", cleaned.message(), "\n"));
-          }
-          End(cleaned.ok() ? 0 : 1);
-        });
   } else if (const auto* flags = std::get_if<plan::MigrateFlags>(&*command_)) {
     StartMigration(*flags);
   } else {
@@ -235,7 +221,8 @@ void SessionImpl::OnLoaded(absl::StatusOr<LoadedWorkspace> loaded) {
   workspace_ = std::move(loaded->workspace);
   facts_.settings = std::move(loaded->settings);
   if (!flags_.task.has_value() && !flags_.json && !flags_.last_details &&
-      interrupts_ == 0 && CanSelect(start_, EnvOf("TERM"))) {
+      !flags_.explain.has_value() && interrupts_ == 0 &&
+      CanSelect(start_, EnvOf("TERM"))) {
     StartSelection("", "");
   } else {
     StartPlanning();
@@ -386,9 +373,10 @@ void SessionImpl::OnRunDone() {
   busy_ = true;
   record_.set_workspace_root(root_);
   record_.set_vtask_version(base::Version());
+  AddDescriptions(plan_, &record_);
   engine_->workers->Run(
       [record = std::move(record_), place = LastRuns()] {
-        return history::SaveLastRun(place, record);
+        return history::SaveRun(place, record).status();
       },
       [this, exit_code](absl::Status /*a convenience; not worth a word*/) {
         End(exit_code);
@@ -549,6 +537,11 @@ std::unique_ptr<Session> Session::Create(RunId id, Engine* engine,
                                          RunSink* sink, Hooks hooks) {
   absl::StatusOr<plan::Command> command =
       plan::ParseCommandLine(Strings(start.argv()));
+  if (command.ok() && std::holds_alternative<plan::CacheFlags>(*command)) {
+    return MakeCacheSession(id, engine, std::move(start),
+                            std::get<plan::CacheFlags>(*std::move(command)),
+                            sink, std::move(hooks));
+  }
   if (command.ok() && std::holds_alternative<plan::TraceFlags>(*command)) {
     return MakeTraceSession(id, engine, std::move(start),
                             std::get<plan::TraceFlags>(*std::move(command)),

@@ -11,6 +11,8 @@
 
 #include <array>
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -20,6 +22,7 @@
 #include "rocksdb/table.h"
 
 #include "daemon/base/file.h"
+#include "daemon/base/mutex.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
 
@@ -29,8 +32,9 @@ namespace {
 // Stored: never rename. In the order of Table.
 constexpr std::array<const char*, kTableCount> kTableNames = {
     "meta",        "weak",      "path_sets", "results",
-    "own_outputs", "positions", "files"};
+    "own_outputs", "positions", "files",     "usage"};
 constexpr char kFormatKey[] = "format";
+constexpr char kLockName[] = "vtask.lock";
 
 rocksdb::Slice ToSlice(absl::string_view s) { return {s.data(), s.size()}; }
 absl::string_view ToView(const rocksdb::Slice& s) {
@@ -97,7 +101,7 @@ rocksdb::ColumnFamilyOptions MakeTableOptions(
 // RocksDB's own lock gives a plain I/O error that only its text tells apart, so
 // ours is taken first. Freed by the kernel when the process dies.
 absl::StatusOr<base::UniqueFd> TakeLock(const std::string& directory) {
-  const std::string path = absl::StrCat(directory, "/vtask.lock");
+  const std::string path = absl::StrCat(directory, "/", kLockName);
   base::UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!fd.is_valid()) {
     return base::ErrnoToStatus(errno, absl::StrCat("opening `", path, "`"));
@@ -112,23 +116,40 @@ absl::StatusOr<base::UniqueFd> TakeLock(const std::string& directory) {
   return fd;
 }
 
+std::vector<rocksdb::ColumnFamilyDescriptor> MakeDescriptors(
+    const rocksdb::DBOptions& options, const std::string& directory);
+
 class RocksDatabase final : public Database {
  public:
-  RocksDatabase(base::UniqueFd lock, std::unique_ptr<rocksdb::DB> db,
-                std::vector<rocksdb::ColumnFamilyHandle*> handles)
-      : lock_(std::move(lock)),
-        db_(std::move(db)),
-        handles_(std::move(handles)) {}
+  RocksDatabase(std::string directory, base::UniqueFd lock)
+      : directory_(std::move(directory)),
+        lock_(std::move(lock)) {}
 
-  ~RocksDatabase() override {
-    for (rocksdb::ColumnFamilyHandle* handle : handles_) {
-      db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
-    }
-    db_->Close().PermitUncheckedError();
+  ~RocksDatabase() override { CloseFiles(); }
+
+  // Errors as Database::Open.
+  absl::Status OpenFiles() {
+    const rocksdb::DBOptions options = MakeOptions();
+    rocksdb::DB* db = nullptr;
+    VT_RETURN_IF_ERROR(base::Annotate(
+        ToStatus(rocksdb::DB::Open(options, directory_,
+                                   MakeDescriptors(options, directory_),
+                                   &handles_, &db)),
+        absl::StrCat("opening `", directory_, "`")));
+    db_.reset(db);
+    return base::Annotate(CheckFormat(),
+                          absl::StrCat("opening `", directory_, "`"));
   }
 
   absl::StatusOr<std::string> Get(Table table,
                                   absl::string_view key) const override {
+    const Use use(this);
+    VT_RETURN_IF_ERROR(CheckOpen());
+    return GetUnlocked(table, key);
+  }
+
+  absl::StatusOr<std::string> GetUnlocked(Table table,
+                                          absl::string_view key) const {
     std::string value;
     VT_RETURN_IF_ERROR(ToStatus(
         db_->Get(rocksdb::ReadOptions(), Handle(table), ToSlice(key), &value)));
@@ -136,6 +157,12 @@ class RocksDatabase final : public Database {
   }
 
   absl::Status Write(const Batch& batch) override {
+    const Use use(this);
+    VT_RETURN_IF_ERROR(CheckOpen());
+    return WriteUnlocked(batch);
+  }
+
+  absl::Status WriteUnlocked(const Batch& batch) {
     rocksdb::WriteBatch changes;
     for (const Batch::Change& change : batch.changes) {
       const rocksdb::Status added =
@@ -153,8 +180,13 @@ class RocksDatabase final : public Database {
       Table table, absl::string_view prefix,
       const std::function<bool(absl::string_view, absl::string_view)>& visit)
       const override {
+    const Use use(this);
+    VT_RETURN_IF_ERROR(CheckOpen());
+    rocksdb::ReadOptions options;
+    // A scan of everything would drive out what lookups need.
+    options.fill_cache = !prefix.empty();
     std::unique_ptr<rocksdb::Iterator> it(
-        db_->NewIterator(rocksdb::ReadOptions(), Handle(table)));
+        db_->NewIterator(options, Handle(table)));
     for (it->Seek(ToSlice(prefix));
          it->Valid() && it->key().starts_with(ToSlice(prefix)); it->Next()) {
       if (!visit(ToView(it->key()), ToView(it->value()))) {
@@ -165,21 +197,39 @@ class RocksDatabase final : public Database {
   }
 
   absl::Status Clear() override {
-    Batch batch;
-    for (int i = 0; i < kTableCount; ++i) {
-      const Table table = static_cast<Table>(i);
-      VT_RETURN_IF_ERROR(Scan(
-          table, "", [&](absl::string_view key, absl::string_view /*value*/) {
-            if (table != Table::kMeta || key != kFormatKey) {
-              batch.Delete(table, key);
-            }
-            return true;
-          }));
+    const base::MutexLock alone(&mutex_);
+    while (users_ > 0) {
+      changed_.Wait(&mutex_);
     }
-    return Write(batch);
+    CloseFiles();
+    std::error_code error;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(directory_, error)) {
+      if (entry.path().filename() != kLockName) {
+        std::filesystem::remove_all(entry.path(), error);
+      }
+    }
+    if (error) {
+      return base::ErrnoToStatus(error.value(),
+                                 absl::StrCat("emptying `", directory_, "`"));
+    }
+    return OpenFiles();
+  }
+
+  uint64_t DiskBytes() const override {
+    uint64_t bytes = 0;
+    std::error_code error;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(directory_, error)) {
+      const uint64_t size = entry.file_size(error);
+      bytes += error ? 0 : size;
+    }
+    return bytes;
   }
 
   absl::Status Flush() override {
+    const Use use(this);
+    VT_RETURN_IF_ERROR(CheckOpen());
     return ToStatus(db_->Flush(rocksdb::FlushOptions(), handles_));
   }
 
@@ -187,7 +237,7 @@ class RocksDatabase final : public Database {
 
   // Compares the stored format with ours; see Open.
   absl::Status CheckFormat() {
-    absl::StatusOr<std::string> stored = Get(Table::kMeta, kFormatKey);
+    absl::StatusOr<std::string> stored = GetUnlocked(Table::kMeta, kFormatKey);
     int format = 0;
     if (stored.ok() && !absl::SimpleAtoi(*stored, &format)) {
       return absl::DataLossError("the format number does not parse");
@@ -204,23 +254,81 @@ class RocksDatabase final : public Database {
           kStoredFormat, "): update vtask, or use another cache directory"));
     }
     if (stored.ok()) {
-      VT_RETURN_IF_ERROR(Clear());
+      VT_RETURN_IF_ERROR(DeleteAll());
       notice_ = absl::StrCat("the cache was emptied: it had the older format ",
                              format);
     }
     Batch batch;
     batch.Put(Table::kMeta, kFormatKey, absl::StrCat(kStoredFormat));
-    return Write(batch);
+    return WriteUnlocked(batch);
   }
 
  private:
+  // Keeps the files open while it exists. Thread-compatible.
+  class Use {
+   public:
+    explicit Use(const RocksDatabase* database) : database_(database) {
+      const base::MutexLock lock(&database_->mutex_);
+      ++database_->users_;
+    }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    ~Use() {
+      const base::MutexLock lock(&database_->mutex_);
+      if (--database_->users_ == 0) {
+        database_->changed_.SignalAll();
+      }
+    }
+
+   private:
+    const RocksDatabase* const database_;
+  };
+
+  absl::Status CheckOpen() const {
+    return db_ != nullptr ? absl::OkStatus()
+                          : absl::UnavailableError(
+                                "the database could not be opened again");
+  }
+
+  void CloseFiles() {
+    if (db_ == nullptr) {
+      return;
+    }
+    for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+      db_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+    }
+    handles_.clear();
+    db_->Close().PermitUncheckedError();
+    db_.reset();
+  }
+
+  // Record by record, for records that are ours to read.
+  absl::Status DeleteAll() {
+    Batch batch;
+    for (int i = 0; i < kTableCount; ++i) {
+      std::unique_ptr<rocksdb::Iterator> it(db_->NewIterator(
+          rocksdb::ReadOptions(), Handle(static_cast<Table>(i))));
+      for (it->SeekToFirst(); it->Valid(); it->Next()) {
+        batch.Delete(static_cast<Table>(i), ToView(it->key()));
+      }
+      VT_RETURN_IF_ERROR(ToStatus(it->status()));
+    }
+    return WriteUnlocked(batch);
+  }
+
   rocksdb::ColumnFamilyHandle* Handle(Table table) const {
     // The default family, which must be opened and stays empty, is first.
     return handles_[static_cast<size_t>(table) + 1];
   }
 
+  const std::string directory_;
   // Before db_: given back last.
-  base::UniqueFd lock_;
+  const base::UniqueFd lock_;
+  // Calls under way, also inside of each other: Clear waits until there is none
+  // and keeps the lock, the one of ours with I/O under it.
+  mutable base::Mutex mutex_;
+  mutable base::CondVar changed_;
+  mutable int users_ ABSL_GUARDED_BY(mutex_) = 0;
   std::unique_ptr<rocksdb::DB> db_;
   std::vector<rocksdb::ColumnFamilyHandle*> handles_;
   std::string notice_;
@@ -259,18 +367,8 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
   const std::string path(directory);
   VT_RETURN_IF_ERROR(base::MakeDirectories(path, 0700));
   VT_ASSIGN_OR_RETURN(base::UniqueFd lock, TakeLock(path));
-
-  const rocksdb::DBOptions options = MakeOptions();
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* db = nullptr;
-  VT_RETURN_IF_ERROR(base::Annotate(
-      ToStatus(rocksdb::DB::Open(options, path, MakeDescriptors(options, path),
-                                 &handles, &db)),
-      absl::StrCat("opening `", path, "`")));
-  auto database = std::make_unique<RocksDatabase>(
-      std::move(lock), std::unique_ptr<rocksdb::DB>(db), std::move(handles));
-  VT_RETURN_IF_ERROR(base::Annotate(database->CheckFormat(),
-                                    absl::StrCat("opening `", path, "`")));
+  auto database = std::make_unique<RocksDatabase>(path, std::move(lock));
+  VT_RETURN_IF_ERROR(database->OpenFiles());
   return database;
 }
 

@@ -5,6 +5,7 @@
 
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -18,15 +19,16 @@ namespace vt::store {
 
 // Column families. The names are stored: never rename.
 enum class Table {
-  kMeta,        // "format" -> number, "root:<path>" -> id
+  kMeta,        // "format" -> number, "root:<path>" -> id, "totals"
   kWeak,        // weak fingerprint -> storage.v1.WeakEntry
   kPathSets,    // path set digest -> storage.v1.PathSet
   kResults,     // strong fingerprint [+ root id] -> storage.v1.Result
   kOwnOutputs,  // weak fingerprint + path -> storage.v1.OwnOutputs
   kPositions,   // root + position -> storage.v1.Position
   kFiles,       // root id + path -> storage.v1.FileIdentity
+  kUsage,       // as kResults -> storage.v1.Usage
 };
-inline constexpr int kTableCount = 7;
+inline constexpr int kTableCount = 8;
 
 // A set of changes that is applied whole or not at all.
 struct Batch {
@@ -70,8 +72,11 @@ class Database {
       const std::function<bool(absl::string_view key, absl::string_view value)>&
           visit) const = 0;
 
-  // Deletes everything but the format number.
+  // Deletes everything but the format number. Works on a damaged database, too,
+  // and gives its space back at once. On failure all later calls fail.
   virtual absl::Status Clear() = 0;
+  // Of its files.
+  virtual uint64_t DiskBytes() const = 0;
   // Moves what only the log holds into tables, so that the next Open is short.
   virtual absl::Status Flush() = 0;
   // Not empty: one sentence for people, about an older format that was dropped.

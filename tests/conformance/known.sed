@@ -3,3 +3,5 @@
 s/\(\x1b\[[0-9;]*m\)vt \(run\|cache\)/\1vp \2/g
 # Ours alone: how a run was tracked (-vv).
 /^        Tracked:   /d
+# Ours alone: the number of the run, for `vt explain --diff`.
+/^Run:          [0-9]/d

@@ -39,7 +39,8 @@ class CompletionTest(VtTest):
     def test_commands(self):
         self.assertEqual(self.words('vt', 'ru'), ['run'])
         self.assertIn('migrate', self.words('vt', ''))
-        self.assertEqual(self.words('vt', 'cache', ''), ['clean'])
+        self.assertEqual(self.words('vt', 'cache', ''),
+                         ['clean', 'path', 'prune', 'status', 'verify'])
         self.assertEqual(self.words('vt', 'daemon', 'st'), ['start', 'status', 'stop'])
         self.assertEqual(self.words('vt', 'daemon', 'stop', ''), ['--now'])
         self.assertEqual(self.words('vt', 'completion', ''), ['bash', 'fish', 'zsh'])

@@ -322,7 +322,11 @@ TEST_F(FaultyStoreTest, AHitIsNotWrittenDownEachTime) {
   EXPECT_EQ(faults_.writes, writes);
   now_ += absl::Hours(2);
   EXPECT_TRUE(Hits(app));
+  EXPECT_EQ(faults_.writes, writes);
+  cache_->SaveHits();
   EXPECT_EQ(faults_.writes, writes + 1);
+  cache_->SaveHits();
+  EXPECT_EQ(faults_.writes, writes + 1) << "nothing is new";
 }
 
 }  // namespace

@@ -188,7 +188,7 @@ TEST(CommandLineTest, OtherCommands) {
   }
   const auto clean = Parse({"cache", "clean"});
   ASSERT_THAT(clean, test::IsOk());
-  EXPECT_TRUE(std::holds_alternative<CacheClean>(*clean));
+  EXPECT_TRUE(std::holds_alternative<CacheFlags>(*clean));
 }
 
 TEST(CommandLineTest, UnknownCommandsGetASuggestion) {

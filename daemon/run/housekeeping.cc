@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/run/housekeeping.h"
+
+#include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+#include "daemon/history/runs.h"
+
+namespace vt::run {
+namespace {
+
+constexpr absl::Duration kInterval = absl::Minutes(1);
+// While runs are under way: a tenth of the time at most.
+constexpr int64_t kWorkNs = 5'000'000;
+constexpr int kRestMs = 45;
+// After a sweep there is room for a while.
+constexpr double kLowWater = 0.9;
+
+// This thread gets what nobody else wants: of the processors (sched(7),
+// SCHED_IDLE) and of the disk (ioprio_set(2); glibc has no name for it).
+void LowerPriority() {
+  sched_param none = {};
+  ::sched_setscheduler(0, SCHED_IDLE, &none);
+  constexpr int kWhoProcess = 1;
+  constexpr int kClassIdle = 3;
+  constexpr int kClassShift = 13;
+  ::syscall(SYS_ioprio_set, kWhoProcess, 0, kClassIdle << kClassShift);
+}
+
+}  // namespace
+
+void Housekeeping::Gate::SetBusy(bool busy) {
+  const base::MutexLock lock(&mutex_);
+  busy_ = busy;
+  changed_.SignalAll();
+}
+
+void Housekeeping::Gate::Stop() {
+  const base::MutexLock lock(&mutex_);
+  stopped_ = true;
+  changed_.SignalAll();
+}
+
+bool Housekeeping::Gate::Pass() {
+  const base::MutexLock lock(&mutex_);
+  const int64_t now = absl::GetCurrentTimeNanos();
+  if (busy_ && !stopped_ && now - worked_since_ns_ > kWorkNs) {
+    changed_.WaitFor(&mutex_, kRestMs);
+    worked_since_ns_ = absl::GetCurrentTimeNanos();
+  }
+  return !stopped_;
+}
+
+Housekeeping::Housekeeping(loop::EventLoop* loop, cache::ActionCache* cache,
+                           std::function<cache::Limits()> limits,
+                           std::string runs)
+    : loop_(loop),
+      cache_(cache),
+      limits_(std::move(limits)),
+      runs_(std::move(runs)),
+      attended_(loop, 1),
+      background_(loop, 1) {
+  ShowUp();
+}
+
+Housekeeping::~Housekeeping() { gate_.Stop(); }
+
+void Housekeeping::SetBusy(bool busy) {
+  gate_.SetBusy(busy);
+  if (!busy) {
+    Look();
+  }
+}
+
+void Housekeeping::ShowUp() {
+  timer_ = std::make_unique<loop::Timer>(loop_, kInterval, [this] {
+    Look();
+    ShowUp();
+  });
+}
+
+void Housekeeping::Look() {
+  if (cache_ == nullptr || looking_.exchange(true)) {
+    return;
+  }
+  // Not Run: what that posts might find us gone.
+  background_.Submit([this, limits = limits_()] {
+    if (!lowered_) {
+      lowered_ = true;
+      LowerPriority();
+    }
+    cache_->SaveHits();
+    if (cache_->NeedsSweep(limits)) {
+      cache::SweepRequest request;
+      request.limits = limits;
+      request.low_water = kLowWater;
+      request.pace = [this](const cache::Progress&) { return gate_.Pass(); };
+      // What went wrong is met again, and said, by the next store.
+      static_cast<void>(cache_->Sweep(request));
+      if (limits.max_age != absl::InfiniteDuration()) {
+        history::PruneRuns(runs_, absl::Now() - limits.max_age);
+      }
+    }
+    looking_ = false;
+  });
+}
+
+}  // namespace vt::run
