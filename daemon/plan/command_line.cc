@@ -147,10 +147,10 @@ absl::StatusOr<Command> ParseCommandLine(const std::vector<std::string>& argv) {
   if (command == "-V" || command == "--version") {
     return PrintText{absl::StrCat("vt ", base::Version(), "\n"), 0};
   }
-  const std::string nearest = base::DidYouMean(
-      command, {"run", "explain", "trace", "report", "cache", "migrate",
-                "completion", "daemon", "doctor", "help", "--help",
-                "--version"});
+  const std::string nearest =
+      base::DidYouMean(command, {"run", "explain", "trace", "report", "cache",
+                                 "migrate", "completion", "daemon", "doctor",
+                                 "help", "--help", "--version"});
   return UsageError(
       absl::StartsWith(command, "-")
           ? absl::StrCat("unexpected argument `", command, "`", nearest)

@@ -122,18 +122,17 @@ std::string DryRunText(const std::string& root, const plan::Plan& plan,
 absl::Status CheckPrograms(const std::string& root, const plan::Plan& plan,
                            cache::ActionCache* cache) {
   absl::Status missing;
-  plan::ForEachStep(
-      plan, [&](const plan::PlannedTask& /*task*/, const plan::Step& step) {
-        if (!missing.ok() || step.program_missing.empty()) {
-          return;
-        }
-        const cache::ActionKey key{step.description, root, step.tool_env,
-                                   step.position, step.umask};
-        if (cache == nullptr || step.refresh ||
-            !cache->Peek(key).hit.has_value()) {
-          missing = absl::FailedPreconditionError(step.program_missing);
-        }
-      });
+  plan::ForEachStep(plan, [&](const plan::PlannedTask& /*task*/,
+                              const plan::Step& step) {
+    if (!missing.ok() || step.program_missing.empty()) {
+      return;
+    }
+    const cache::ActionKey key{step.description, root, step.tool_env,
+                               step.position, step.umask};
+    if (cache == nullptr || step.refresh || !cache->Peek(key).hit.has_value()) {
+      missing = absl::FailedPreconditionError(step.program_missing);
+    }
+  });
   return missing;
 }
 
