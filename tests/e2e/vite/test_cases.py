@@ -25,7 +25,8 @@ class CasesTest(VtTest):
         details = self.assertOk(self.build('-vv')).out
         self.assertIn("env 'NODE_ENV'", details)
         outputs = [line.split("'")[1] for line in
-                   details.partition('Outputs:')[2].splitlines() if "'" in line]
+                   details.partition('Outputs:')[2]
+                   .partition('Reports:')[0].splitlines() if "'" in line]
         self.assertTrue(outputs, details)
         for path in outputs:
             self.assertTrue(path.startswith('dist/'), path)
