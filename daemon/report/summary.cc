@@ -135,8 +135,12 @@ std::string DetailLines(const ActionStarted& started,
   std::string text;
   absl::string_view lead = "        Unchanged: ";
   for (const vtask::v1::Unchanged& unchanged : started.unchanged()) {
+    // A declared variable is shown as the reference does.
+    const bool is_plain =
+        unchanged.what() == vtask::v1::Unchanged::ENV &&
+        unchanged.reporter().source() == vtask::v1::Reporter::DECLARED;
     absl::StrAppend(&text, lead, UnchangedText(unchanged),
-                    ReporterText(unchanged.reporter()), "\n");
+                    is_plain ? "" : ReporterText(unchanged.reporter()), "\n");
     lead = "                   ";
   }
   lead = "        Outputs:   ";
