@@ -2,7 +2,6 @@
 
 #include "daemon/run/housekeeping.h"
 
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,15 +20,17 @@ constexpr int kRestMs = 45;
 // After a sweep there is room for a while.
 constexpr double kLowWater = 0.9;
 
-// This thread gets what nobody else wants: of the processors (sched(7),
-// SCHED_IDLE) and of the disk (ioprio_set(2); glibc has no name for it).
+// The disk serves others first (ioprio_set(2), best effort, level 7; glibc has
+// no name for it). Neither SCHED_IDLE nor the idle class of the disk: this
+// thread takes locks that runs want, and would keep them while it starves
+// (docs/rejected.md).
 void LowerPriority() {
-  sched_param none = {};
-  ::sched_setscheduler(0, SCHED_IDLE, &none);
   constexpr int kWhoProcess = 1;
-  constexpr int kClassIdle = 3;
+  constexpr int kBestEffort = 2;
   constexpr int kClassShift = 13;
-  ::syscall(SYS_ioprio_set, kWhoProcess, 0, kClassIdle << kClassShift);
+  constexpr int kLowestLevel = 7;
+  ::syscall(SYS_ioprio_set, kWhoProcess, 0,
+            kBestEffort << kClassShift | kLowestLevel);
 }
 
 }  // namespace

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Housekeeping: keeps the cache and the history within their limits, in the
-// background: on a thread that the kernel runs, and whose disk accesses it
-// serves, only when nobody else wants to; and that rests most of the time while
-// runs are under way.
+// background: on a thread whose disk accesses come last, and that rests most of
+// the time while runs are under way.
 
 #pragma once
 

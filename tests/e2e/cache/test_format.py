@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stored format: read by a stranger, and opened for ever."""
+import json
 import shutil
+import tarfile
 
 import cache_reader
-from vtask_e2e import DIST, VtTest, requires
+from vtask_e2e import DIST, ROOT, VtTest, requires
 
 
 class FormatTest(VtTest):
@@ -62,3 +64,27 @@ echo $PWD >dist/root; cat dist/root; echo problem >&2
         self.assertIsNotNone(cache.lookup(description, root, env))
         self.write('src/c', '')
         self.assertIsNone(cache.lookup(description, root, env))
+
+    @requires('listener')
+    def test_the_committed_store_of_format_1_is_opened(self):
+        with tarfile.open(ROOT / 'tests/data/cache-v1.tar.xz') as archive:
+            archive.extractall(self.tmp / 'old')
+        (self.tmp / 'old/workspace').rename(self.workspace)
+        (self.tmp / 'c/vtask').mkdir(parents=True, mode=0o700)
+        (self.tmp / 'old/v1').rename(self.tmp / 'c/vtask/v1')
+        (self.tmp / 'e/vtask').mkdir(parents=True)
+        (self.tmp / 'e/vtask/config.json').write_text('{"toolchain": "none"}')
+        env = {'MODE': 'old'}
+        status = json.loads(self.vt('cache', 'status', '--json').out)
+        self.assertEqual(status['results'], 4)
+        self.assertIn('all good', self.assertOk(self.vt('cache', 'verify')).out)
+        for text in ('one\n', 'two\n'):
+            self.write('in.txt', text)
+            built = self.assertHit(self.vt('run', 'build', env=env))
+            self.assertEqual((built.out.count('a.txt'), built.err), (1, 'to stderr\n'))
+            self.assertEqual(self.read('dist/small.txt'), text)
+            self.assertEqual(self.read('dist/large.txt'), self.read('large.txt') * 8)
+            self.assertTrue((self.workspace / 'dist/run.sh').stat().st_mode & 0o100)
+            self.assertTrue((self.workspace / 'dist/link').is_symlink())
+            self.assertTrue((self.workspace / 'dist/empty').is_dir())
+        self.assertEqual(self.reader().check(), 4)

@@ -87,6 +87,7 @@ class ViteConfig(VtTest):
             self.vt('run', 't', env={'APP_A': '2'})).out)
 
     @requires('listener')
+    @timeout(180)
     @requires('listener')
     def test_every_way_to_a_variable_s_value_is_seen(self):
         self.package()

@@ -42,7 +42,7 @@ class LeftoversTest(VtTest):
             self.write(f'src/{name}.ts', text)
 
     def run_task(self):
-        return self.assertOk(self.vt('run', 'make'))
+        return self.assertOk(self.vt('run', 'make', patience_s=150))
 
     def project(self, **options):
         self.package({'make': f'node {TSC} -p .'})
