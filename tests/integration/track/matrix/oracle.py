@@ -456,7 +456,8 @@ class Oracle:
         if not source or not target:
             return
         exchange = 'RENAME_EXCHANGE' in call.flags(4)
-        if 'RENAME_NOREPLACE' in call.flags(4):
+        if 'RENAME_NOREPLACE' in call.flags(4) or (
+                source.node and source.node.type == 'directory'):
             self._probe_new(call, target)
         was_own = source.path is not None and self._is_own(source.path)
         self._mutate(call, source, 'away')
