@@ -29,7 +29,7 @@ std::string Count(uint32_t n, absl::string_view one, absl::string_view many) {
 
 // The line below an action's headline: hit, miss with every difference, off.
 std::string CacheLine(const ActionStarted& started,
-                      const ActionFinished& finished, int verbose) {
+                      const ActionFinished& finished) {
   const std::string not_stored = NotStoredText(finished.not_stored());
   switch (started.cache()) {
     case vtask::v1::HIT:
@@ -60,9 +60,7 @@ std::string CacheLine(const ActionStarted& started,
   bool first = true;
   for (const vtask::v1::Difference& difference : started.differences()) {
     absl::StrAppend(&text, first ? "" : "                    ",
-                    verbose >= 2 ? DifferenceDetail(difference)
-                                 : DifferenceText(difference),
-                    "\n");
+                    DifferenceText(difference), "\n");
     first = false;
   }
   return text;
@@ -158,6 +156,18 @@ std::string DetailLines(const ActionStarted& started,
        finished.reports_size() > 0 ? finished.reports() : started.reports()) {
     absl::StrAppend(&text, lead, ReportText(report), "\n");
     lead = "                   ";
+  }
+  return text;
+}
+
+// With -vv: what the differences were, one a line.
+std::string ChangedLines(const ActionStarted& started) {
+  std::string text;
+  for (const vtask::v1::Difference& difference : started.differences()) {
+    const std::string detail = DifferenceDetail(difference);
+    if (detail != DifferenceText(difference)) {
+      absl::StrAppend(&text, "        Changed:   ", detail, "\n");
+    }
   }
   return text;
 }
@@ -332,8 +342,9 @@ std::string Summary::Detailed(int verbose, bool colour) const {
         }
     }
     absl::StrAppend(
-        &text, "\n      ", CacheLine(entry.started, finished, verbose),
+        &text, "\n      ", CacheLine(entry.started, finished),
         DetailLines(entry.started, finished),
+        verbose >= 2 ? ChangedLines(entry.started) : "",
         finished.has_tracking() ? TrackingLine(finished.tracking()) : "");
     if (!finished.error().empty()) {
       absl::StrAppend(&text, "      ✗ Error: Failed to spawn process\n",

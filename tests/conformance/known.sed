@@ -5,3 +5,5 @@ s/\(\x1b\[[0-9;]*m\)vt \(run\|cache\)/\1vp \2/g
 /^        Tracked:   /d
 # Ours alone: the number of the run, for `vt explain --diff`.
 /^Run:          [0-9]/d
+# Ours alone: digests before and after (-vv).
+/^        Changed:   /d

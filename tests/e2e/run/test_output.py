@@ -29,6 +29,15 @@ class OutputTest(VtTest):
             r'^\$ cat in.txt ◉ cache hit, replaying\nwords\n\n---\n'
             r'vt run: cache hit, \d+(\.\d+)?m?s saved\.\n$')
 
+    def test_digests_before_and_after_are_shown_with_vv_only(self):
+        self.vt('run', 'say')
+        self.write('in.txt', 'other words\n')
+        known = r"Changed: +'in\.txt' modified \([0-9a-f]{12} → [0-9a-f]{12}\)\n"
+        self.assertRegex(self.vt('run', '-vv', '--dry-run', 'say').out, known)
+        result = self.vt('run', '-v', 'say')
+        self.assertIn("Cache miss: 'in.txt' modified\n", result.out)
+        self.assertNotIn('Changed:', result.out)
+
     def test_output_without_newline_is_ended(self):
         self.write('in.txt', 'words')
         self.assertEqual(self.vt('run', 'say').out, '$ cat in.txt\nwords\n')
