@@ -93,7 +93,9 @@ TerminalTask::News TerminalTask::Read() {
   if (socket_.is_valid()) {
     do {
       n = ::recv(socket_.get(), text, sizeof text - 1, 0);
-    } while (n < 0 && errno == EINTR);
+      // ECONNRESET comes once, ahead of the last word, if the minder has ended
+      // without reading a signal of ours (Linux, unix_release_sock).
+    } while (n < 0 && (errno == EINTR || errno == ECONNRESET));
   }
   News news;
   const char* value = text + 2;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -241,9 +242,12 @@ class MinderTest : public KeeperTest {
   std::string Hear() const {
     pollfd wait = {ours_.get(), POLLIN, 0};
     char text[512];
-    const ssize_t n = ::poll(&wait, 1, kLimitMs) > 0
-                          ? ::recv(ours_.get(), text, sizeof text, 0)
-                          : -1;
+    ssize_t n = -1;
+    do {  // as the shim reads
+      n = ::poll(&wait, 1, kLimitMs) > 0
+              ? ::recv(ours_.get(), text, sizeof text, 0)
+              : 0;
+    } while (n < 0 && errno == ECONNRESET);
     return n > 0 ? std::string(text, static_cast<size_t>(n)) : "";
   }
   void Say(const std::string& text) const {
