@@ -173,14 +173,19 @@ BlobStore BlobStore::For(InUse::Pins* pins) const {
   return copy;
 }
 
+bool BlobStore::PinAndLook(const base::Digest& digest,
+                           const std::string& path) const {
+  if (pins_ != nullptr) {
+    pins_->Add(digest);
+  }
+  struct stat st = {};
+  return ::stat(path.c_str(), &st) == 0 && st.st_size > 0;
+}
+
 absl::Status BlobStore::Put(const base::Digest& digest,
                             absl::string_view bytes) const {
   const std::string path = PathOf(digest);
-  if (pins_ != nullptr) {
-    pins_->Add(digest);  // before we look: see InUse
-  }
-  struct stat st = {};
-  if (::stat(path.c_str(), &st) == 0 && st.st_size > 0) {
+  if (PinAndLook(digest, path)) {
     return absl::OkStatus();
   }
   const std::string temporary =
@@ -211,11 +216,7 @@ absl::StatusOr<std::string> BlobStore::Get(const base::Digest& digest) const {
 absl::Status BlobStore::PutFile(const base::Digest& digest, int fd,
                                 uint64_t size) const {
   const std::string path = PathOf(digest);
-  if (pins_ != nullptr) {
-    pins_->Add(digest);  // before we look: see InUse
-  }
-  struct stat st = {};
-  if (::stat(path.c_str(), &st) == 0 && st.st_size > 0) {
+  if (PinAndLook(digest, path)) {
     return absl::OkStatus();
   }
   const std::string temporary =
@@ -231,6 +232,7 @@ absl::Status BlobStore::PutFile(const base::Digest& digest, int fd,
           : base::ErrnoToStatus(errno, "reading it again");
   absl::Status status = encoded.status();
   if (encoded.ok()) {
+    struct stat st = {};
     if (pins_ != nullptr && ::fstat(to.get(), &st) == 0) {
       pins_->NoteWritten(static_cast<uint64_t>(st.st_size));
     }

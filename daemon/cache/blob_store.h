@@ -70,6 +70,8 @@ class BlobStore {
   explicit BlobStore(std::string directory)
       : directory_(std::move(directory)) {}
   std::string PathOf(const base::Digest& digest) const;
+  // Whether `path`, that of `digest`, is there. Pins it first: see InUse.
+  bool PinAndLook(const base::Digest& digest, const std::string& path) const;
 
   std::string directory_;
   InUse::Pins* pins_ = nullptr;
