@@ -72,6 +72,13 @@ class Seen:
     changed: list  # paths, relative to the root
 
     @property
+    def cleared(self):
+        """Directories, relative to the root, that it empties."""
+        where, _, operations = self.what.partition('  ')
+        return [os.path.normpath(os.path.join(where, operation[len('rmrf:'):]))
+                for operation in operations.split(' ') if operation.startswith('rmrf:')]
+
+    @property
     def read(self):
         """Paths, relative to the root, that an operation reads."""
         where, _, operations = self.what.partition('  ')
@@ -252,10 +259,12 @@ class Lab:
                 lines = difflib.unified_diff(should.split('\n'), was.split('\n'), 'truth',
                                              f'std{name}', lineterm='', n=0)
                 problems += list(lines)
-        removed = {path for seen, action in zip(truth.seen, real.actions) if action.is_hit
-                   for path in seen.changed}
+        hits = [seen for seen, action in zip(truth.seen, real.actions) if action.is_hit]
+        removed = {path for seen in hits for path in seen.changed}
+        cleared = tuple(path + '/' for seen in hits for path in seen.cleared)
         for path, good, bad in tree.changes(truth.tree, after):
-            if good is None and bad == before.get(path) and bad[0] == 'f' and path in removed:
+            if (good is None and bad == before.get(path) and path in removed and
+                    (bad[0] == 'f' or path.startswith(cleared))):
                 self.counts['left'] += 1
                 continue
             problems.append(f'{path} is {tree.text_of(bad)}, should be {tree.text_of(good)},'
