@@ -88,11 +88,15 @@ void Collector::CollectDirectory(const std::string& path) {
 }
 
 // Removed, unread, from a directory that the action empties and refills: what
-// else is in there does not matter (R-CACHE-16).
+// else is in there does not matter (R-CACHE-16). But a file where it wanted a
+// directory it was told of: mkdir failed.
 bool Collector::WasClearedAway(const std::string& path, const Access& access) {
   constexpr uint32_t kRead =
       track::kContent | track::kLinkText | track::kExecuted;
-  return access.is_deletion && (access.observed & kRead) == 0 &&
+  const bool was_told = access.is_ensured &&
+                        access.pre_state != PreState::kMissing &&
+                        access.pre_state != PreState::kDirectory;
+  return access.is_deletion && (access.observed & kRead) == 0 && !was_told &&
          IsOwnDirectory(std::string(base::Dirname(path)));
 }
 

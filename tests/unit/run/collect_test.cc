@@ -62,6 +62,22 @@ TEST_F(CollectTest, AFileInTheWayOfADirectoryIsAnInput) {
       Value::FILE);
 }
 
+// mkdir failed; then all of `dist` was cleared away and made anew.
+TEST_F(CollectTest, AFileThatWasToldOfBeforeItWasClearedAwayIsAnInput) {
+  Write("dist/a.js", "a");
+  Saw("dist", track::kExistence).is_ensured = true;
+  Access& made = Saw("dist/a.js", 0);
+  made.mutated = made.is_output = true;
+  made.pre_state = PreState::kMissing;
+  Access& file = Saw("dist/deep", track::kExistence);
+  file.mutated = file.is_deletion = true;
+  file.pre_state = PreState::kFile;
+  file.pre_digest = fingerprint::Sha256("mine");
+  EXPECT_EQ(Find(Run(), Observation::CONTENT, "dist/deep"), nullptr);
+  file.is_ensured = true;
+  EXPECT_NE(Find(Run(), Observation::CONTENT, "dist/deep"), nullptr);
+}
+
 // As `fs.mkdirSync(…, { recursive: true })`: the last one first.
 TEST_F(CollectTest, AboveADirectoryThatTheActionEnsuresNothingNeedsToBe) {
   Write("dist/a.js", "a");
