@@ -44,9 +44,8 @@ absl::StatusOr<std::string> ReadFile(absl::string_view path) {
 }
 
 absl::Status ReadPieces(
-    int fd, size_t piece_size,
-    const std::function<absl::Status(absl::string_view)>& take) {
-  std::string buffer(piece_size, '\0');
+    int fd, const std::function<absl::Status(absl::string_view)>& take) {
+  std::string buffer(kPieceSize, '\0');
   size_t filled = 0;
   while (true) {
     const ssize_t n =

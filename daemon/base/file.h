@@ -28,12 +28,11 @@ absl::Status WriteFileAtomic(absl::string_view path, absl::string_view data,
 // Creates `path` and its missing parents, each with `mode`. OK if it is there.
 absl::Status MakeDirectories(absl::string_view path, mode_t mode);
 
-// Reads `fd` to its end and gives the bytes to `take` in pieces of
-// `piece_size`, the last one smaller; never an empty one. Stops at the first
-// error of `take`.
+// Reads `fd` to its end and gives the bytes to `take` in pieces of kPieceSize,
+// the last one smaller; never an empty one. Stops at the first error of `take`.
+inline constexpr size_t kPieceSize = size_t{256} << 10;
 absl::Status ReadPieces(
-    int fd, size_t piece_size,
-    const std::function<absl::Status(absl::string_view)>& take);
+    int fd, const std::function<absl::Status(absl::string_view)>& take);
 
 // Writes all of `data` to `fd`, over short writes and EINTR.
 absl::Status WriteAll(int fd, absl::string_view data);

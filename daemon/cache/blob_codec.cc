@@ -7,6 +7,8 @@
 #include <memory>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+
 #include "daemon/base/file.h"
 #include "daemon/base/status.h"
 #include "daemon/fingerprint/sha256.h"
@@ -18,8 +20,6 @@ namespace {
 constexpr char kRaw = 0;
 constexpr char kLz4 = 1;
 
-constexpr size_t kPiece = size_t{256} << 10;
-
 LZ4F_preferences_t Preferences(uint64_t size) {
   LZ4F_preferences_t preferences = LZ4F_INIT_PREFERENCES;
   preferences.frameInfo.contentSize = size;
@@ -27,11 +27,7 @@ LZ4F_preferences_t Preferences(uint64_t size) {
 }
 
 bool GetsSmaller(absl::string_view piece) {
-  const LZ4F_preferences_t preferences = Preferences(piece.size());
-  std::string frame(LZ4F_compressFrameBound(piece.size(), &preferences), '\0');
-  const size_t size = LZ4F_compressFrame(
-      frame.data(), frame.size(), piece.data(), piece.size(), &preferences);
-  return LZ4F_isError(size) == 0U && size < piece.size();
+  return EncodeBlob(piece).front() == kLz4;
 }
 
 // Compresses what it gets, if that is worth it. Thread-compatible.
@@ -71,7 +67,7 @@ class Encoder {
     if (!compresses) {
       return absl::OkStatus();
     }
-    out_.resize(LZ4F_compressBound(kPiece, &preferences_) +
+    out_.resize(LZ4F_compressBound(base::kPieceSize, &preferences_) +
                 LZ4F_HEADER_SIZE_MAX);
     return Put(
         LZ4F_compressBegin(context_, out_.data(), out_.size(), &preferences_));
@@ -106,7 +102,7 @@ class Decoder {
         0U) {
       context_.reset(context);
     }
-    out_.resize(kPiece);
+    out_.resize(base::kPieceSize);
   }
 
   absl::Status Append(absl::string_view in) {
@@ -144,16 +140,30 @@ class Decoder {
 
 }  // namespace
 
+std::string EncodeBlob(absl::string_view bytes) {
+  const LZ4F_preferences_t preferences = Preferences(bytes.size());
+  std::string file;
+  file.resize(1 + LZ4F_compressFrameBound(bytes.size(), &preferences));
+  const size_t size =
+      LZ4F_compressFrame(file.data() + 1, file.size() - 1, bytes.data(),
+                         bytes.size(), &preferences);
+  if (LZ4F_isError(size) != 0U || size >= bytes.size()) {
+    return absl::StrCat(absl::string_view(&kRaw, 1), bytes);
+  }
+  file[0] = kLz4;
+  file.resize(1 + size);
+  return file;
+}
+
 absl::StatusOr<base::Digest> EncodeBlob(int from, uint64_t size, int to) {
   Encoder encoder(size, to);
   fingerprint::Sha256Hasher hasher;
   uint64_t seen = 0;
-  VT_RETURN_IF_ERROR(
-      base::ReadPieces(from, kPiece, [&](absl::string_view piece) {
-        seen += piece.size();
-        hasher.Update(piece);
-        return encoder.Append(piece);
-      }));
+  VT_RETURN_IF_ERROR(base::ReadPieces(from, [&](absl::string_view piece) {
+    seen += piece.size();
+    hasher.Update(piece);
+    return encoder.Append(piece);
+  }));
   if (seen != size) {
     return absl::AbortedError("its size changes");
   }
@@ -165,22 +175,21 @@ absl::Status DecodeBlob(int from, const BlobSink& sink) {
   Decoder decoder(sink);
   char format = kRaw;
   bool has_begun = false;
-  VT_RETURN_IF_ERROR(
-      base::ReadPieces(from, kPiece, [&](absl::string_view piece) {
-        if (!has_begun) {
-          has_begun = true;
-          format = piece.front();
-          piece.remove_prefix(1);
-        }
-        switch (format) {
-          case kRaw:
-            return piece.empty() ? absl::OkStatus() : sink(piece);
-          case kLz4:
-            return decoder.Append(piece);
-          default:
-            return absl::DataLossError("an unknown format");
-        }
-      }));
+  VT_RETURN_IF_ERROR(base::ReadPieces(from, [&](absl::string_view piece) {
+    if (!has_begun) {
+      has_begun = true;
+      format = piece.front();
+      piece.remove_prefix(1);
+    }
+    switch (format) {
+      case kRaw:
+        return piece.empty() ? absl::OkStatus() : sink(piece);
+      case kLz4:
+        return decoder.Append(piece);
+      default:
+        return absl::DataLossError("an unknown format");
+    }
+  }));
   const bool is_whole = has_begun && (format == kRaw || decoder.is_complete());
   return is_whole ? absl::OkStatus() : absl::DataLossError("it is cut off");
 }

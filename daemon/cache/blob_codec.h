@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The file format of blobs (docs/CACHE_FORMAT.md, "Blobs"), in pieces: a blob
-// may be larger than what we want to hold in memory.
+// The file format of blobs (docs/CACHE_FORMAT.md, "Blobs"). In pieces where a
+// blob may be larger than what we want to hold in memory.
 
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -17,6 +18,9 @@ namespace vt::cache {
 
 // Takes the next piece of a content.
 using BlobSink = std::function<absl::Status(absl::string_view)>;
+
+// The blob file for `bytes`: compressed if that makes it smaller.
+std::string EncodeBlob(absl::string_view bytes);
 
 // Writes the blob file of the `size` bytes that `from` has from here on to
 // `to`, and returns their SHA-256. It is compressed if the first piece gets

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <lz4frame.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -28,76 +27,6 @@
 
 namespace vt::cache {
 namespace {
-
-// First byte of a blob file. Stored: never change.
-constexpr char kRaw = 0;
-constexpr char kLz4 = 1;
-
-LZ4F_preferences_t Preferences(size_t size) {
-  LZ4F_preferences_t preferences = LZ4F_INIT_PREFERENCES;
-  preferences.frameInfo.contentSize = size;
-  return preferences;
-}
-
-// The blob file for `bytes`: compressed if that makes it smaller.
-std::string Encode(absl::string_view bytes) {
-  const LZ4F_preferences_t preferences = Preferences(bytes.size());
-  std::string file;
-  file.resize(1 + LZ4F_compressFrameBound(bytes.size(), &preferences));
-  const size_t size =
-      LZ4F_compressFrame(file.data() + 1, file.size() - 1, bytes.data(),
-                         bytes.size(), &preferences);
-  if (LZ4F_isError(size) != 0U || size >= bytes.size()) {
-    return absl::StrCat(absl::string_view(&kRaw, 1), bytes);
-  }
-  file[0] = kLz4;
-  file.resize(1 + size);
-  return file;
-}
-
-// False if it is not what Encode makes. The digest is checked by the caller.
-bool DecodeLz4(absl::string_view frame, std::string* bytes) {
-  LZ4F_dctx* context = nullptr;
-  if (LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION)) !=
-      0U) {
-    return false;
-  }
-  LZ4F_frameInfo_t info = {};
-  size_t consumed = frame.size();
-  size_t hint = LZ4F_getFrameInfo(context, &info, frame.data(), &consumed);
-  // LZ4 cannot gain more than a factor of 255: a larger size is damage, and
-  // must not be allocated.
-  bool ok =
-      LZ4F_isError(hint) == 0U && info.contentSize <= frame.size() * 255 + 64;
-  if (ok) {
-    bytes->resize(info.contentSize);
-    frame.remove_prefix(consumed);
-    size_t filled = 0;
-    while (ok && hint != 0) {
-      size_t out = bytes->size() - filled;
-      size_t in = frame.size();
-      hint = LZ4F_decompress(context, bytes->data() + filled, &out,
-                             frame.data(), &in, nullptr);
-      filled += out;
-      frame.remove_prefix(in);
-      ok = LZ4F_isError(hint) == 0U && (hint == 0 || out + in > 0);
-    }
-    ok = ok && filled == bytes->size();
-  }
-  LZ4F_freeDecompressionContext(context);
-  return ok;
-}
-
-bool Decode(const std::string& file, std::string* bytes) {
-  if (file.empty()) {
-    return false;
-  }
-  if (file[0] == kRaw) {
-    bytes->assign(file, 1);
-    return true;
-  }
-  return file[0] == kLz4 && DecodeLz4(absl::string_view(file).substr(1), bytes);
-}
 
 std::string TemporaryName() {
   static std::atomic<uint64_t> counter{0};
@@ -190,7 +119,7 @@ absl::Status BlobStore::Put(const base::Digest& digest,
   }
   const std::string temporary =
       absl::StrCat(directory_, "/tmp/", TemporaryName());
-  const std::string file = Encode(bytes);
+  const std::string file = EncodeBlob(bytes);
   VT_RETURN_IF_ERROR(base::WriteFileAtomic(temporary, file, 0600));
   if (pins_ != nullptr) {
     pins_->NoteWritten(file.size());
@@ -199,17 +128,11 @@ absl::Status BlobStore::Put(const base::Digest& digest,
 }
 
 absl::StatusOr<std::string> BlobStore::Get(const base::Digest& digest) const {
-  const std::string path = PathOf(digest);
-  absl::StatusOr<std::string> file = base::ReadFile(path);
-  if (!file.ok()) {
-    return absl::DataLossError(
-        absl::StrCat("lost blob: ", file.status().message()));
-  }
   std::string bytes;
-  if (!Decode(*file, &bytes) || fingerprint::Sha256(bytes) != digest) {
-    ::unlink(path.c_str());
-    return absl::DataLossError(absl::StrCat("damaged blob `", path, "`"));
-  }
+  VT_RETURN_IF_ERROR(Copy(digest, [&](absl::string_view piece) {
+    bytes.append(piece.data(), piece.size());
+    return absl::OkStatus();
+  }));
   return bytes;
 }
 
@@ -247,6 +170,16 @@ absl::Status BlobStore::PutFile(const base::Digest& digest, int fd,
 
 absl::Status BlobStore::Copy(const base::Digest& digest,
                              const BlobSink& sink) const {
+  bool is_damaged = false;
+  absl::Status status = Read(digest, sink, &is_damaged);
+  if (is_damaged) {
+    Remove(digest);
+  }
+  return status;
+}
+
+absl::Status BlobStore::Read(const base::Digest& digest, const BlobSink& sink,
+                             bool* is_damaged) const {
   const std::string path = PathOf(digest);
   const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.is_valid()) {
@@ -255,19 +188,22 @@ absl::Status BlobStore::Copy(const base::Digest& digest,
   }
   fingerprint::Sha256Hasher hasher;
   absl::Status sunk;
-  absl::Status status = DecodeBlob(fd.get(), [&](absl::string_view piece) {
-    hasher.Update(piece);
-    sunk = sink(piece);
-    return sunk;
-  });
-  if (!sunk.ok()) {
-    return sunk;
+  const absl::Status status =
+      DecodeBlob(fd.get(), [&](absl::string_view piece) {
+        hasher.Update(piece);
+        sunk = sink(piece);
+        return sunk;
+      });
+  VT_RETURN_IF_ERROR(sunk);
+  if (!status.ok() && !absl::IsDataLoss(status)) {
+    // The disk may give it another time.
+    return absl::DataLossError(
+        absl::StrCat("lost blob: reading `", path, "`: ", status.message()));
   }
-  if (!status.ok() || hasher.Finish() != digest) {
-    ::unlink(path.c_str());
-    return absl::DataLossError(absl::StrCat("damaged blob `", path, "`"));
-  }
-  return absl::OkStatus();
+  *is_damaged = !status.ok() || hasher.Finish() != digest;
+  return *is_damaged
+             ? absl::DataLossError(absl::StrCat("damaged blob `", path, "`"))
+             : absl::OkStatus();
 }
 
 absl::Status BlobStore::Clear() const {
@@ -298,10 +234,11 @@ void BlobStore::RemoveEmptyFolders() const {
 }
 
 bool BlobStore::IsGood(const base::Digest& digest) const {
-  const absl::StatusOr<std::string> file = base::ReadFile(PathOf(digest));
-  std::string bytes;
-  return file.ok() && Decode(*file, &bytes) &&
-         fingerprint::Sha256(bytes) == digest;
+  bool is_damaged = false;
+  return Read(
+             digest, [](absl::string_view) { return absl::OkStatus(); },
+             &is_damaged)
+      .ok();
 }
 
 void BlobStore::Remove(const base::Digest& digest) const {

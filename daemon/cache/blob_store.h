@@ -70,6 +70,9 @@ class BlobStore {
   explicit BlobStore(std::string directory)
       : directory_(std::move(directory)) {}
   std::string PathOf(const base::Digest& digest) const;
+  // As Copy, but leaves a damaged one where it is, and tells.
+  absl::Status Read(const base::Digest& digest, const BlobSink& sink,
+                    bool* is_damaged) const;
   // Whether `path`, that of `digest`, is there. Pins it first: see InUse.
   bool PinAndLook(const base::Digest& digest, const std::string& path) const;
 

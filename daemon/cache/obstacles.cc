@@ -9,7 +9,6 @@
 #include <cerrno>
 #include <optional>
 
-#include "daemon/base/file.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/cache/outputs.h"
@@ -136,15 +135,12 @@ bool HasContentOf(const std::string& root, const std::string& path,
   }
   const base::UniqueFd fd(
       ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  fingerprint::Sha256Hasher hasher;
-  return fd.is_valid() &&
-         base::ReadPieces(fd.get(), size_t{256} << 10,
-                          [&](absl::string_view piece) {
-                            hasher.Update(piece);
-                            return absl::OkStatus();
-                          })
-             .ok() &&
-         hasher.Finish() == wanted;
+  if (!fd.is_valid()) {
+    return false;
+  }
+  const absl::StatusOr<base::Digest> digest =
+      fingerprint::Sha256OfFile(fd.get());
+  return digest.ok() && *digest == wanted;
 }
 
 }  // namespace vt::cache

@@ -32,7 +32,6 @@ using vtask::storage::v1::Output;
 constexpr off_t kMaxSize = off_t{1} << 30;
 // From here on in pieces, so that many of them do not fill the memory.
 constexpr off_t kLarge = off_t{1} << 20;
-constexpr size_t kPiece = size_t{256} << 10;
 
 bool SameFile(const struct stat& a, const struct stat& b) {
   return a.st_ino == b.st_ino && a.st_size == b.st_size &&
@@ -154,13 +153,9 @@ class Capture {
     bool contains_root = false;
     const base::Digest content =
         FileDigests::ContentDigest(root_, bytes, &contains_root);
-    captured.names_root = captured.names_root || contains_root ||
-                          fingerprint::NamesRoot(root_, bytes);
-    captured.contents.emplace_back(output->path(), content);
-    files_->Remember(root_, name, before, content, contains_root, clock_ns);
-
-    output->set_type(Output::FILE);
-    output->set_mode(before.st_mode & 07777);
+    captured.names_root =
+        captured.names_root || fingerprint::NamesRoot(root_, bytes);
+    NoteFile(name, before, content, contains_root, clock_ns, output);
     output->set_size(bytes.size());
     if (bytes.size() <= kInlineLimit) {
       output->set_inline_data(bytes);
@@ -172,29 +167,33 @@ class Capture {
     return blobs_.Put(digest, bytes);
   }
 
+  // A file whose content is known and has not changed meanwhile.
+  void NoteFile(const std::string& name, const struct stat& status,
+                const base::Digest& content, bool contains_root,
+                int64_t clock_ns, Output* output) {
+    captured.names_root = captured.names_root || contains_root;
+    captured.contents.emplace_back(output->path(), content);
+    files_->Remember(root_, name, status, content, contains_root, clock_ns);
+    output->set_type(Output::FILE);
+    output->set_mode(status.st_mode & 07777);
+  }
+
   // Looks first, and stores then: most often the blob is there already.
   absl::Status AddLargeFile(const std::string& name, int fd,
                             const struct stat& before, int64_t clock_ns,
                             Output* output) {
     fingerprint::ContentHasher hasher(root_);
-    fingerprint::Sha256Hasher plain;
     fingerprint::RootFinder finder(root_);
-    VT_RETURN_IF_ERROR(
-        base::ReadPieces(fd, kPiece, [&](absl::string_view piece) {
-          hasher.Update(piece);
-          finder.Update(piece);
-          return absl::OkStatus();
-        }));
+    VT_RETURN_IF_ERROR(base::ReadPieces(fd, [&](absl::string_view piece) {
+      hasher.Update(piece);
+      finder.Update(piece);
+      return absl::OkStatus();
+    }));
     const base::Digest content = hasher.Finish();
     base::Digest digest = content;
     if (hasher.contains_root()) {
       ::lseek(fd, 0, SEEK_SET);
-      VT_RETURN_IF_ERROR(
-          base::ReadPieces(fd, kPiece, [&](absl::string_view piece) {
-            plain.Update(piece);
-            return absl::OkStatus();
-          }));
-      digest = plain.Finish();
+      VT_ASSIGN_OR_RETURN(digest, fingerprint::Sha256OfFile(fd));
     }
     const auto size = static_cast<uint64_t>(before.st_size);
     VT_RETURN_IF_ERROR(blobs_.PutFile(digest, fd, size));
@@ -202,13 +201,8 @@ class Capture {
     if (::fstat(fd, &after) != 0 || !SameFile(before, after)) {
       return absl::AbortedError("it was still being written");
     }
-    captured.names_root =
-        captured.names_root || hasher.contains_root() || finder.found();
-    captured.contents.emplace_back(output->path(), content);
-    files_->Remember(root_, name, before, content, hasher.contains_root(),
-                     clock_ns);
-    output->set_type(Output::FILE);
-    output->set_mode(before.st_mode & 07777);
+    captured.names_root = captured.names_root || finder.found();
+    NoteFile(name, before, content, hasher.contains_root(), clock_ns, output);
     output->set_size(size);
     output->set_blob(std::string(digest.AsBytes()));
     return absl::OkStatus();

@@ -7,6 +7,9 @@
 #include <utility>
 #include <vector>
 
+#include "daemon/base/file.h"
+#include "daemon/base/status.h"
+
 #include <openssl/evp.h>
 
 namespace vt::fingerprint {
@@ -80,6 +83,15 @@ base::Digest Sha256Hasher::Finish() {
           size == base::Digest::kSize);
   Require(EVP_DigestInit_ex2(context, Algorithm(), nullptr) == 1);
   return digest;
+}
+
+absl::StatusOr<base::Digest> Sha256OfFile(int fd) {
+  Sha256Hasher hasher;
+  VT_RETURN_IF_ERROR(base::ReadPieces(fd, [&](absl::string_view piece) {
+    hasher.Update(piece);
+    return absl::OkStatus();
+  }));
+  return hasher.Finish();
 }
 
 }  // namespace vt::fingerprint

@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 #include "daemon/base/digest.h"
@@ -29,5 +30,8 @@ class Sha256Hasher {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// Of what `fd` has from here to its end. Errors as errno. Blocking.
+absl::StatusOr<base::Digest> Sha256OfFile(int fd);
 
 }  // namespace vt::fingerprint
