@@ -74,7 +74,7 @@ absl::StatusOr<Result> LoadAnyResult(const Database& database,
   }
   const auto first = [&](absl::string_view, absl::string_view value) {
     Result other;
-    if (other.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+    if (ParseRecord(value, &other)) {
       result = std::move(other);
     }
     return false;

@@ -20,13 +20,19 @@
 
 namespace vt::cache {
 
+// False if `bytes` is no Message.
+template <typename Message>
+bool ParseRecord(absl::string_view bytes, Message* message) {
+  return message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
+
 // NOT_FOUND; DATA_LOSS if it does not parse.
 template <typename Message>
 absl::StatusOr<Message> LoadRecord(const store::Database& database,
                                    store::Table table, absl::string_view key) {
   VT_ASSIGN_OR_RETURN(const std::string bytes, database.Get(table, key));
   Message message;
-  if (!message.ParseFromString(bytes)) {
+  if (!ParseRecord(bytes, &message)) {
     return absl::DataLossError("a record does not parse");
   }
   return message;

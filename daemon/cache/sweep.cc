@@ -12,8 +12,8 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
+#include "absl/types/span.h"
 
 #include "daemon/base/status.h"
 #include "daemon/cache/records.h"
@@ -130,7 +130,9 @@ class Sweeper {
   absl::Status RemoveWeak();
   absl::Status RemoveFiles();
   absl::Status RemoveBlobs();
-  void Keep(const Entry& entry, size_t index);
+  absl::Span<const Short> BlobsOf(size_t index) const;
+  // `index`: of the entry.
+  void Keep(size_t index);
 
   const CacheParts parts_;
   const SweepRequest& request_;
@@ -218,8 +220,7 @@ absl::Status Sweeper::RemoveDead(
 // be anybody's.
 bool Sweeper::Matches(absl::string_view value) const {
   Usage usage;
-  if (!usage.ParseFromArray(value.data(), static_cast<int>(value.size())) ||
-      usage.users().empty()) {
+  if (!ParseRecord(value, &usage) || usage.users().empty()) {
     return true;
   }
   const CleanFilter& filter = *request_.clean;
@@ -244,7 +245,7 @@ void Sweeper::MarkResult(absl::string_view key, absl::string_view value) {
   entry.key = ShortOfResult(key);
   entry.bytes = static_cast<uint32_t>(key.size() + value.size());
   entry.first_blob = static_cast<uint32_t>(blobs_of_.size());
-  if (result.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+  if (ParseRecord(value, &result)) {
     entry.weak = ShortOf(result.weak());
     entry.path_set = ShortOf(result.path_set());
     ForEachBlob(result, [this](const std::string& blob) {
@@ -270,10 +271,9 @@ absl::Status Sweeper::Mark() {
       [this](absl::string_view key, absl::string_view value) {
         Usage usage;
         const Short result = ShortOfResult(key);
-        used_[result] =
-            usage.ParseFromArray(value.data(), static_cast<int>(value.size()))
-                ? static_cast<uint32_t>(usage.last_used_unix_s())
-                : 0;
+        used_[result] = ParseRecord(value, &usage)
+                            ? static_cast<uint32_t>(usage.last_used_unix_s())
+                            : 0;
         if (request_.clean.has_value() && Matches(value)) {
           matching_.insert(result);
         }
@@ -301,15 +301,21 @@ absl::Status Sweeper::Mark() {
 
 // ---------------------------------------------------------------- choosing
 
-void Sweeper::Keep(const Entry& entry, size_t index) {
-  live_weak_.insert(entry.weak);
-  live_path_sets_.insert(entry.path_set);
-  live_pairs_.insert(entry.weak * 31 + entry.path_set);
+absl::Span<const Short> Sweeper::BlobsOf(size_t index) const {
+  const size_t first = entries_[index].first_blob;
   const size_t end = index + 1 < entries_.size()
                          ? entries_[index + 1].first_blob
                          : blobs_of_.size();
-  for (size_t i = entry.first_blob; i < end; ++i) {
-    live_blobs_.insert(blobs_of_[i]);
+  return absl::MakeConstSpan(blobs_of_).subspan(first, end - first);
+}
+
+void Sweeper::Keep(size_t index) {
+  const Entry& entry = entries_[index];
+  live_weak_.insert(entry.weak);
+  live_path_sets_.insert(entry.path_set);
+  live_pairs_.insert(entry.weak * 31 + entry.path_set);
+  for (const Short blob : BlobsOf(index)) {
+    live_blobs_.insert(blob);
   }
 }
 
@@ -355,14 +361,11 @@ void Sweeper::Choose() {
       const auto found = path_set_bytes_.find(entry.path_set);
       bytes += found == path_set_bytes_.end() ? 0 : found->second;
     }
-    const size_t end = index + 1 < entries_.size()
-                           ? entries_[index + 1].first_blob
-                           : blobs_of_.size();
     charged.clear();
-    for (size_t i = entry.first_blob; i < end; ++i) {
-      const auto found = blob_bytes_.find(blobs_of_[i]);
-      if (found != blob_bytes_.end() && !live_blobs_.contains(blobs_of_[i]) &&
-          charged.insert(blobs_of_[i]).second) {
+    for (const Short blob : BlobsOf(index)) {
+      const auto found = blob_bytes_.find(blob);
+      if (found != blob_bytes_.end() && !live_blobs_.contains(blob) &&
+          charged.insert(blob).second) {
         bytes += found->second;
       }
     }
@@ -374,7 +377,7 @@ void Sweeper::Choose() {
     }
     report_.bytes += bytes;
     ++report_.results;
-    Keep(entry, index);
+    Keep(index);
   }
 }
 
@@ -395,7 +398,7 @@ absl::Status Sweeper::RemoveResults() {
         report_.bytes += entries_[index].bytes;
         ++report_.results;
         live_results_.insert(ShortOf(key));
-        Keep(entries_[index], index);
+        Keep(index);
         continue;
       }
       batch.Delete(Table::kResults, key);
@@ -428,9 +431,7 @@ absl::Status Sweeper::RemoveWeak() {
       "removing records", Table::kWeak, 0,
       [&](absl::string_view key, absl::string_view value) {
         WeakEntry entry;
-        bool is_live = entry.ParseFromArray(value.data(),
-                                            static_cast<int>(value.size())) &&
-                       entry.path_sets_size() > 0;
+        bool is_live = ParseRecord(value, &entry) && entry.path_sets_size() > 0;
         for (const WeakEntry::Ref& ref : entry.path_sets()) {
           is_live = is_live && live_pairs_.contains(ShortOf(key) * 31 +
                                                     ShortOf(ref.path_set()));
@@ -493,9 +494,7 @@ absl::Status Sweeper::RemoveRecords() {
       own_key));
   const auto strong_of = [](absl::string_view, absl::string_view value) {
     Position position;
-    return position.ParseFromArray(value.data(), static_cast<int>(value.size()))
-               ? position.strong()
-               : std::string();
+    return ParseRecord(value, &position) ? position.strong() : std::string();
   };
   VT_RETURN_IF_ERROR(RemoveDead(
       kWhat, Table::kPositions,
@@ -526,11 +525,10 @@ absl::Status Sweeper::RemoveFiles() {
 absl::Status Sweeper::RemoveBlobs() {
   uint64_t done = 0;
   const uint64_t total = blob_bytes_.size();
-  parts_.blobs->Walk([&](const base::Digest& digest, uint64_t size) {
+  parts_.blobs->Walk([&](const base::Digest& digest, uint64_t) {
     if (!live_blobs_.contains(ShortOf(digest.AsBytes())) &&
         sweeping_.Unless(digest, [&] { parts_.blobs->Remove(digest); })) {
       ++report_.blobs_removed;
-      report_.bytes_removed += size;
     }
     return Step("removing blobs", done++, total);
   });
@@ -560,8 +558,7 @@ absl::StatusOr<CacheSize> Measure(const CacheParts& parts,
   VT_RETURN_IF_ERROR(parts.database->Scan(
       Table::kUsage, "", [&](absl::string_view key, absl::string_view value) {
         Usage usage;
-        if (usage.ParseFromArray(value.data(),
-                                 static_cast<int>(value.size()))) {
+        if (ParseRecord(value, &usage)) {
           used[ShortOfResult(key)] = usage.last_used_unix_s();
           size.results_of_root += std::any_of(
               usage.users().begin(), usage.users().end(),
@@ -579,7 +576,7 @@ absl::StatusOr<CacheSize> Measure(const CacheParts& parts,
           when = found->second;
         } else {
           Result result;
-          result.ParseFromArray(value.data(), static_cast<int>(value.size()));
+          ParseRecord(value, &result);
           when = result.stored_unix_s();
         }
         size.oldest_use =

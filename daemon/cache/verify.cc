@@ -39,7 +39,7 @@ constexpr size_t kMaxProblems = 100;
 template <typename Message>
 bool Parses(absl::string_view value) {
   Message message;
-  return message.ParseFromArray(value.data(), static_cast<int>(value.size()));
+  return ParseRecord(value, &message);
 }
 
 // What is wrong with a record; empty: nothing. `is_missing`: it is whole, but
@@ -205,7 +205,7 @@ absl::Status Verifier::TakeOut(Table table, const char* what,
 
 Finding Verifier::CheckPathSet(absl::string_view key, absl::string_view value) {
   PathSet path_set;
-  if (!path_set.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+  if (!ParseRecord(value, &path_set)) {
     return {"it does not parse"};
   }
   const base::Digest digest = fingerprint::PathSetDigest(path_set);
@@ -218,7 +218,7 @@ Finding Verifier::CheckPathSet(absl::string_view key, absl::string_view value) {
 
 Finding Verifier::CheckUsage(absl::string_view key, absl::string_view value) {
   Usage usage;
-  if (!usage.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+  if (!ParseRecord(value, &usage)) {
     return {"it does not parse"};
   }
   if (!usage.record_digest().empty()) {
@@ -242,7 +242,7 @@ Finding Verifier::CheckBlob(const std::string& blob) const {
 
 Finding Verifier::CheckResult(absl::string_view key, absl::string_view value) {
   Result result;
-  if (!result.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+  if (!ParseRecord(value, &result)) {
     return {"it does not parse"};
   }
   const auto noted = record_digests_.find(std::string(key));
@@ -283,7 +283,7 @@ Finding Verifier::CheckResult(absl::string_view key, absl::string_view value) {
 
 Finding Verifier::CheckWeak(absl::string_view value) {
   WeakEntry entry;
-  if (!entry.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+  if (!ParseRecord(value, &entry)) {
     return {"it does not parse"};
   }
   for (const WeakEntry::Ref& ref : entry.path_sets()) {
@@ -297,7 +297,7 @@ Finding Verifier::CheckWeak(absl::string_view value) {
 
 Finding Verifier::CheckPosition(absl::string_view value) {
   Position position;
-  if (!position.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
+  if (!ParseRecord(value, &position)) {
     return {"it does not parse"};
   }
   if (fingerprint::WeakFingerprint(position.description()).AsBytes() !=
