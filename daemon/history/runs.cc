@@ -87,15 +87,14 @@ void DropOldest(const std::string& folder,
 }  // namespace
 
 absl::StatusOr<uint64_t> SaveRun(const std::string& directory,
-                                 const RunRecord& record) {
+                                 RunRecord record) {
   const std::string folder = FolderOf(directory, record.workspace_root());
   VT_RETURN_IF_ERROR(base::MakeDirectories(folder, 0700));
   std::map<uint64_t, uint64_t> runs = RunsIn(folder);
   uint64_t id = runs.empty() ? 1 : runs.rbegin()->first + 1;
-  RunRecord kept = record;
-  kept.set_format(kFormat);
-  kept.clear_id();  // its name says it
-  const std::string bytes = kept.SerializeAsString();
+  record.set_format(kFormat);
+  record.clear_id();  // its name says it
+  const std::string bytes = record.SerializeAsString();
   const std::string draft =
       base::JoinPath(folder, absl::StrCat(::getpid(), ".", ::gettid(), ".tmp"));
   VT_RETURN_IF_ERROR(base::WriteFileAtomic(draft, bytes, 0600));

@@ -25,7 +25,7 @@ inline constexpr uint64_t kMaxBytes = 16 << 20;
 // Keeps `record` below `directory` (created if missing, 0700) and drops what is
 // over the bounds. Returns its number.
 absl::StatusOr<uint64_t> SaveRun(const std::string& directory,
-                                 const vtask::v1::RunRecord& record);
+                                 vtask::v1::RunRecord record);
 
 // NOT_FOUND: there was none. FAILED_PRECONDITION: kept by another version.
 // The messages are those of R-SUM-7.

@@ -23,10 +23,6 @@ std::string Repeat(absl::string_view what, int times) {
   return out;
 }
 
-std::string Count(uint32_t n, absl::string_view one, absl::string_view many) {
-  return absl::StrCat(n, " ", n == 1 ? one : many);
-}
-
 // The line below an action's headline: hit, miss with every difference, off.
 std::string CacheLine(const ActionStarted& started,
                       const ActionFinished& finished) {
@@ -293,9 +289,10 @@ std::string Summary::Detailed(int verbose, bool colour) const {
                    "\n", thick, "\n\n");
   const uint32_t misses = f.cached_actions() - f.hits();
   const uint32_t disabled = f.total() - f.cached_actions();
-  absl::StrAppend(&text, "Statistics:   ", Count(f.total(), "task", "tasks"),
-                  " • ", Count(f.hits(), "cache hit", "cache hits"), " • ",
-                  Count(misses, "cache miss", "cache misses"));
+  absl::StrAppend(&text,
+                  "Statistics:   ", CountText(f.total(), "task", "tasks"),
+                  " • ", CountText(f.hits(), "cache hit", "cache hits"), " • ",
+                  CountText(misses, "cache miss", "cache misses"));
   if (disabled > 0) {
     absl::StrAppend(&text, " • ", disabled, " cache disabled");
   }

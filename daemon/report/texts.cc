@@ -43,13 +43,16 @@ std::string FileText(const Difference& difference) {
 
 }  // namespace
 
-size_t Utf8Length(absl::string_view s) { return base::Utf8Length(s); }
+std::string CountText(uint64_t n, absl::string_view one,
+                      absl::string_view many) {
+  return absl::StrCat(n, " ", n == 1 ? one : many);
+}
 
 std::string Printable(absl::string_view bytes) {
   std::string out;
   while (!bytes.empty()) {
     const unsigned char c = static_cast<unsigned char>(bytes[0]);
-    const size_t length = Utf8Length(bytes);
+    const size_t length = base::Utf8Length(bytes);
     if (length == 0 || c < 0x20 || c == 0x7f) {
       absl::StrAppendFormat(&out, "\\x%02x", c);
       bytes.remove_prefix(1);

@@ -28,16 +28,16 @@ std::string DifferenceDetail(const vtask::v1::Difference& difference);
 // only says "changed" (R-MISS-3). Empty if there is no difference.
 std::string InlineReason(const vtask::v1::ActionStarted& started);
 
+// "1 task", "2 tasks".
+std::string CountText(uint64_t n, absl::string_view one,
+                      absl::string_view many);
+
 // "56ms", "1.36s", "69s".
 std::string DurationText(int64_t microseconds);
 
 // "the task opted out of caching", with origin where there is one. Empty for
 // reasons that need no word (it failed, it was cancelled).
 std::string NotStoredText(const vtask::v1::NotStored& not_stored);
-
-// Length of the UTF-8 sequence that `bytes` (not empty) starts with, 0 if it is
-// not one.
-size_t Utf8Length(absl::string_view bytes);
 
 // A path or name for people: bytes that are not printable UTF-8 are escaped.
 std::string Printable(absl::string_view bytes);

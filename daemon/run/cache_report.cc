@@ -17,10 +17,6 @@ std::string Row(absl::string_view name, absl::string_view text) {
   return absl::StrFormat("%-12s%s\n", name, text);
 }
 
-std::string Count(uint64_t n, absl::string_view one, absl::string_view many) {
-  return absl::StrCat(n, " ", n == 1 ? one : many);
-}
-
 JsonObject Document(const char* command, const std::string& schema) {
   JsonObject document;
   document.AddString("$schema", schema);
@@ -96,7 +92,7 @@ std::string CacheStatusText(const CacheStatus& status, absl::Time now) {
                   ? ", unlimited"
                   : absl::StrCat(" of ", SizeText(status.limits.max_bytes)),
               ": ", SizeText(size.blob_bytes), " in ",
-              Count(size.blobs, "file", "files"), ", ",
+              report::CountText(size.blobs, "file", "files"), ", ",
               SizeText(size.result_bytes + size.path_set_bytes),
               " of records")),
       Row("database", SizeText(size.database_bytes)));
@@ -117,17 +113,19 @@ std::string CacheStatusText(const CacheStatus& status, absl::Time now) {
                        : absl::StrCat(SpanText(now - size.swept), " ago")));
   if (status.rate.lookups > 0) {
     absl::StrAppend(
-        &text, Row("hit rate",
-                   absl::StrCat(100 * status.rate.hits / status.rate.lookups,
-                                "% (", status.rate.hits, " of ",
-                                status.rate.lookups, " commands in the last ",
-                                Count(status.rate.runs, "run", "runs"), "), ",
-                                report::DurationText(status.rate.saved_us),
-                                " saved")));
+        &text,
+        Row("hit rate",
+            absl::StrCat(100 * status.rate.hits / status.rate.lookups, "% (",
+                         status.rate.hits, " of ", status.rate.lookups,
+                         " commands in the last ",
+                         report::CountText(status.rate.runs, "run", "runs"),
+                         "), ", report::DurationText(status.rate.saved_us),
+                         " saved")));
   }
   if (size.quarantined > 0) {
-    absl::StrAppend(
-        &text, Row("quarantine", Count(size.quarantined, "file", "files")));
+    absl::StrAppend(&text,
+                    Row("quarantine",
+                        report::CountText(size.quarantined, "file", "files")));
   }
   return text;
 }
@@ -136,11 +134,13 @@ std::string SweepText(const cache::SweepReport& report) {
   return absl::StrCat(
       report.results_removed == 0 && report.bytes_removed == 0
           ? "nothing to remove"
-          : absl::StrCat("removed ",
-                         Count(report.results_removed, "result", "results"),
-                         " and ", Count(report.blobs_removed, "file", "files"),
-                         ", ", SizeText(report.bytes_removed)),
-      "; ", Count(report.results, "result", "results"), " left, ",
+          : absl::StrCat(
+                "removed ",
+                report::CountText(report.results_removed, "result", "results"),
+                " and ",
+                report::CountText(report.blobs_removed, "file", "files"), ", ",
+                SizeText(report.bytes_removed)),
+      "; ", report::CountText(report.results, "result", "results"), " left, ",
       SizeText(report.bytes), "\n");
 }
 
@@ -153,9 +153,10 @@ std::string VerifyText(const cache::VerifyReport& report) {
   if (bad > report.problems.size()) {
     absl::StrAppend(&text, "… and ", bad - report.problems.size(), " more\n");
   }
-  absl::StrAppend(&text, "checked ", Count(report.blobs, "file", "files"), " (",
+  absl::StrAppend(&text, "checked ",
+                  report::CountText(report.blobs, "file", "files"), " (",
                   SizeText(report.blob_bytes), ") and ",
-                  Count(report.records, "record", "records"), ": ");
+                  report::CountText(report.records, "record", "records"), ": ");
   if (report.database_rebuilt) {
     return absl::StrCat(text, "the database was damaged and is emptied\n");
   }

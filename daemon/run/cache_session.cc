@@ -18,6 +18,7 @@
 #include "daemon/base/suggest.h"
 #include "daemon/history/runs.h"
 #include "daemon/loop/fd_watch.h"
+#include "daemon/run/answer.h"
 #include "daemon/run/cache_report.h"
 #include "daemon/run/caller.h"
 #include "daemon/run/housekeeping.h"
@@ -215,7 +216,9 @@ class CacheSession final : public Session {
   void FileOpened(const std::string&) override {}
   void SinkDrained() override {}
   void CallerGone() override { Signal(0); }
-  vtask::v1::RunInfo info() const override;
+  vtask::v1::RunInfo info() const override {
+    return InfoOf(id_, start_, root_, started_);
+  }
   const std::string& workspace_root() const override { return root_; }
 
  private:
@@ -295,40 +298,24 @@ void CacheSession::Show(const std::string& line) {
 void CacheSession::OnAnswer(absl::StatusOr<Answer> answer) {
   timer_ = nullptr;
   Show("");
-  RunResponse response;
   if (interrupted_) {
     End(130);
   } else if (!answer.ok()) {
-    response.set_stderr(
-        absl::StrCat("error: ", answer.status().message(), "\n"));
-    sink_->Send(std::move(response));
+    SendText(/*is_stderr=*/true,
+             absl::StrCat("error: ", answer.status().message(), "\n"), sink_);
     End(1);
   } else {
     if (!answer->text.empty()) {
-      response.set_stdout(std::move(answer->text));
-      sink_->Send(std::move(response));
+      SendText(/*is_stderr=*/false, std::move(answer->text), sink_);
     }
     End(answer->exit_code);
   }
 }
 
 void CacheSession::End(int exit_code) {
-  RunResponse response;
-  response.mutable_exit()->set_code(exit_code);
-  sink_->Send(std::move(response));
-  sink_->Finish();
+  SendExit(exit_code, sink_);
   // The last word: this object may be gone when it returns.
   engine_->loop->Post([this] { hooks_.on_done(id_); });
-}
-
-vtask::v1::RunInfo CacheSession::info() const {
-  vtask::v1::RunInfo info;
-  info.set_run_id(id_);
-  for (const std::string& argument : start_.argv()) {
-    info.add_argv(argument);
-  }
-  info.set_started_unix_us(absl::ToUnixMicros(started_));
-  return info;
 }
 
 }  // namespace

@@ -93,9 +93,7 @@ void Collector::CollectDirectory(const std::string& path) {
 bool Collector::WasClearedAway(const std::string& path, const Access& access) {
   constexpr uint32_t kRead =
       track::kContent | track::kLinkText | track::kExecuted;
-  const bool was_told = access.is_ensured &&
-                        access.pre_state != PreState::kMissing &&
-                        access.pre_state != PreState::kDirectory;
+  const bool was_told = access.is_ensured && HadNoDirectory(access);
   return access.is_deletion && (access.observed & kRead) == 0 && !was_told &&
          IsOwnDirectory(std::string(base::Dirname(path)));
 }

@@ -114,11 +114,8 @@ bool Collector::IsOwnDirectory(const std::string& directory) {
 // then it matters what stands there.
 bool Collector::TookThePlaceOfAFile(const std::string& directory) const {
   const auto found = accesses_.find(directory);
-  if (found == accesses_.end() || !found->second->mutated) {
-    return false;
-  }
-  const PreState before = found->second->pre_state;
-  return before != PreState::kMissing && before != PreState::kDirectory;
+  return found != accesses_.end() && found->second->mutated &&
+         HadNoDirectory(*found->second);
 }
 
 // Written, restored or not, and not made of what somebody else had put there:

@@ -93,6 +93,11 @@ class Collector {
   void FindOwnDirectories();
   bool WasOwn(const std::string& path, const track::Access& access) const;
   bool IsOwnDirectory(const std::string& directory);
+  // Something else than a directory stood there before.
+  static bool HadNoDirectory(const track::Access& access) {
+    return access.pre_state != track::PreState::kMissing &&
+           access.pre_state != track::PreState::kDirectory;
+  }
   bool TookThePlaceOfAFile(const std::string& directory) const;
   bool IsMade(const std::string& path) const;
 

@@ -23,6 +23,7 @@
 #include "daemon/report/renderer.h"
 #include "daemon/report/texts.h"
 #include "daemon/run/action.h"
+#include "daemon/run/answer.h"
 #include "daemon/run/cache_session.h"
 #include "daemon/run/caller.h"
 #include "daemon/run/config_load.h"
@@ -63,7 +64,9 @@ class SessionImpl final : public Session, private RunStream {
   void Executed(const vtask::v1::RunRequest::Executed& answer) override;
   void SinkDrained() override { SetPaused(false); }
   void CallerGone() override;
-  vtask::v1::RunInfo info() const override;
+  vtask::v1::RunInfo info() const override {
+    return InfoOf(id_, start_, root_, started_);
+  }
   const std::string& workspace_root() const override { return root_; }
 
  private:
@@ -81,7 +84,9 @@ class SessionImpl final : public Session, private RunStream {
   void OnRunDone();
   void End(int exit_code);
   void Send(RunResponse response) { sink_->Send(std::move(response)); }
-  void Write(bool is_stderr, std::string bytes);
+  void Write(bool is_stderr, std::string bytes) {
+    SendText(is_stderr, std::move(bytes), sink_);
+  }
   void FailPlanning(const absl::Status& status);
   std::string EnvOf(const std::string& name) const {
     const auto found = facts_.env.find(name);
@@ -375,8 +380,8 @@ void SessionImpl::OnRunDone() {
   record_.set_vtask_version(base::Version());
   AddDescriptions(plan_, &record_);
   engine_->workers->Run(
-      [record = std::move(record_), place = LastRuns()] {
-        return history::SaveRun(place, record).status();
+      [record = std::move(record_), place = LastRuns()]() mutable {
+        return history::SaveRun(place, std::move(record)).status();
       },
       [this, exit_code](absl::Status /*a convenience; not worth a word*/) {
         End(exit_code);
@@ -386,10 +391,7 @@ void SessionImpl::OnRunDone() {
 void SessionImpl::End(int exit_code) {
   ended_ = true;
   nested_ = nullptr;  // before the task around it can go on
-  RunResponse response;
-  response.mutable_exit()->set_code(exit_code);
-  sink_->Send(std::move(response));
-  sink_->Finish();
+  SendExit(exit_code, sink_);
   // The last word: this object may be gone when it returns.
   engine_->loop->Post([this] { hooks_.on_done(id_); });
 }
@@ -507,27 +509,6 @@ void SessionImpl::Emit(RunEvent event) {
     SetPaused(true);
   }
   hooks_.on_event(*this, event);
-}
-
-void SessionImpl::Write(bool is_stderr, std::string bytes) {
-  RunResponse response;
-  if (is_stderr) {
-    response.set_stderr(std::move(bytes));
-  } else {
-    response.set_stdout(std::move(bytes));
-  }
-  sink_->Send(std::move(response));
-}
-
-vtask::v1::RunInfo SessionImpl::info() const {
-  vtask::v1::RunInfo info;
-  info.set_run_id(id_);
-  info.set_workspace_root(root_);
-  for (const std::string& argument : start_.argv()) {
-    info.add_argv(argument);
-  }
-  info.set_started_unix_us(absl::ToUnixMicros(started_));
-  return info;
 }
 
 }  // namespace

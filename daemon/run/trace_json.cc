@@ -13,8 +13,8 @@
 #include "absl/strings/str_join.h"
 #include "google/protobuf/descriptor.h"
 
+#include "daemon/base/utf8.h"
 #include "daemon/base/version.h"
-#include "daemon/report/texts.h"
 #include "daemon/run/trace_report.h"
 #include "daemon/track/syscall_rules.h"
 #include "vtask/v1/run_event.pb.h"
@@ -151,7 +151,7 @@ std::string JsonBytes(absl::string_view bytes) {
   std::string out = "\"";
   while (!bytes.empty()) {
     const auto c = static_cast<unsigned char>(bytes[0]);
-    const size_t length = report::Utf8Length(bytes);
+    const size_t length = base::Utf8Length(bytes);
     if (length == 0) {
       absl::StrAppendFormat(&out, "\\\\x%02x", c);
     } else if (c == '\\') {

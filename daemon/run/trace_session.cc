@@ -16,6 +16,7 @@
 #include "daemon/loop/fd_watch.h"
 #include "daemon/plan/find_program.h"
 #include "daemon/run/action.h"
+#include "daemon/run/answer.h"
 #include "daemon/run/caller.h"
 #include "daemon/run/task_process.h"
 #include "daemon/run/trace_report.h"
@@ -78,7 +79,9 @@ class TraceSession final : public Session {
   void FileOpened(const std::string& error) override;
   void SinkDrained() override { SetPaused(false); }
   void CallerGone() override;
-  vtask::v1::RunInfo info() const override;
+  vtask::v1::RunInfo info() const override {
+    return InfoOf(id_, start_, context_.root, started_);
+  }
   const std::string& workspace_root() const override { return context_.root; }
 
  private:
@@ -269,18 +272,12 @@ TraceSession::Stream TraceSession::ReportStream() const {
 }
 
 void TraceSession::Write(Stream stream, std::string bytes) {
-  RunResponse response;
-  switch (stream) {
-    case Stream::kStdout:
-      response.set_stdout(std::move(bytes));
-      break;
-    case Stream::kStderr:
-      response.set_stderr(std::move(bytes));
-      break;
-    case Stream::kFile:
-      response.set_file(std::move(bytes));
-      break;
+  if (stream != Stream::kFile) {
+    SendText(stream == Stream::kStderr, std::move(bytes), sink_);
+    return;
   }
+  RunResponse response;
+  response.set_file(std::move(bytes));
   sink_->Send(std::move(response));
 }
 
@@ -315,23 +312,9 @@ void TraceSession::Fail(absl::string_view message, int exit_code) {
 
 void TraceSession::End(int exit_code) {
   TransitionTo(State::kEnded);
-  RunResponse response;
-  response.mutable_exit()->set_code(exit_code);
-  sink_->Send(std::move(response));
-  sink_->Finish();
+  SendExit(exit_code, sink_);
   // The last word: this object may be gone when it returns.
   engine_->loop->Post([this] { hooks_.on_done(id_); });
-}
-
-vtask::v1::RunInfo TraceSession::info() const {
-  vtask::v1::RunInfo info;
-  info.set_run_id(id_);
-  info.set_workspace_root(context_.root);
-  for (const std::string& argument : start_.argv()) {
-    info.add_argv(argument);
-  }
-  info.set_started_unix_us(absl::ToUnixMicros(started_));
-  return info;
 }
 
 }  // namespace
