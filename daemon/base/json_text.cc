@@ -53,6 +53,17 @@ void JsonObject::Add(absl::string_view key, absl::string_view json) {
   absl::StrAppend(&text_, text_.empty() ? "" : ",", JsonString(key), ":", json);
 }
 
+void JsonObject::AddNumber(absl::string_view key, const absl::AlphaNum& value) {
+  Add(key, value.Piece());
+}
+
+JsonObject JsonObject::Document(absl::string_view schema) {
+  JsonObject document;
+  document.AddString("$schema", schema);
+  document.AddNumber("version", 1);
+  return document;
+}
+
 std::string JsonObject::Text() const { return absl::StrCat("{", text_, "}"); }
 
 }  // namespace vt::base

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
 namespace vt::base {
@@ -22,10 +23,18 @@ std::string JsonArray(const std::vector<std::string>& values);
 // An object, member by member, on one line. Thread-compatible.
 class JsonObject {
  public:
+  // The start of a document that we publish: `$schema` (an address) and the
+  // version of its format.
+  static JsonObject Document(absl::string_view schema);
   // `json` is a value in JSON.
   void Add(absl::string_view key, absl::string_view json);
   void AddString(absl::string_view key, absl::string_view text) {
     Add(key, JsonString(text));
+  }
+  // `value` is an integer of any type.
+  void AddNumber(absl::string_view key, const absl::AlphaNum& value);
+  void AddBool(absl::string_view key, bool value) {
+    Add(key, value ? "true" : "false");
   }
   bool empty() const { return text_.empty(); }
   std::string Text() const;

@@ -18,15 +18,9 @@ std::string Row(absl::string_view name, absl::string_view text) {
 }
 
 JsonObject Document(const char* command, const std::string& schema) {
-  JsonObject document;
-  document.AddString("$schema", schema);
-  document.Add("version", "1");
+  JsonObject document = JsonObject::Document(schema);
   document.AddString("command", command);
   return document;
-}
-
-void AddNumber(const char* key, uint64_t value, JsonObject* out) {
-  out->Add(key, absl::StrCat(value));
 }
 
 // Seconds since 1970, null for never.
@@ -172,25 +166,24 @@ std::string CacheStatusJson(const CacheStatus& status,
   const cache::CacheSize& size = status.size;
   JsonObject out = Document("status", schema);
   out.AddString("directory", status.directory);
-  AddNumber("bytes", size.bytes(), &out);
+  out.AddNumber("bytes", size.bytes());
   out.Add("limits", LimitsJson(status.limits));
-  AddNumber("results", size.results, &out);
-  AddNumber("resultsOfWorkspace", size.results_of_root, &out);
-  AddNumber("resultBytes", size.result_bytes, &out);
-  AddNumber("pathSets", size.path_sets, &out);
-  AddNumber("pathSetBytes", size.path_set_bytes, &out);
-  AddNumber("blobs", size.blobs, &out);
-  AddNumber("blobBytes", size.blob_bytes, &out);
-  AddNumber("databaseBytes", size.database_bytes, &out);
-  AddNumber("quarantined", size.quarantined, &out);
+  out.AddNumber("results", size.results);
+  out.AddNumber("resultsOfWorkspace", size.results_of_root);
+  out.AddNumber("resultBytes", size.result_bytes);
+  out.AddNumber("pathSets", size.path_sets);
+  out.AddNumber("pathSetBytes", size.path_set_bytes);
+  out.AddNumber("blobs", size.blobs);
+  out.AddNumber("blobBytes", size.blob_bytes);
+  out.AddNumber("databaseBytes", size.database_bytes);
+  out.AddNumber("quarantined", size.quarantined);
   AddTime("oldestUse", size.oldest_use, &out);
   AddTime("swept", size.swept, &out);
   JsonObject runs;
-  AddNumber("count", status.rate.runs, &runs);
-  AddNumber("hits", status.rate.hits, &runs);
-  AddNumber("lookups", status.rate.lookups, &runs);
-  AddNumber("savedMs", static_cast<uint64_t>(status.rate.saved_us / 1000),
-            &runs);
+  runs.AddNumber("count", status.rate.runs);
+  runs.AddNumber("hits", status.rate.hits);
+  runs.AddNumber("lookups", status.rate.lookups);
+  runs.AddNumber("savedMs", status.rate.saved_us / 1000);
   out.Add("runs", runs.Text());
   return absl::StrCat(out.Text(), "\n");
 }
@@ -198,24 +191,24 @@ std::string CacheStatusJson(const CacheStatus& status,
 std::string SweepJson(const cache::SweepReport& report,
                       const std::string& schema) {
   JsonObject out = Document("prune", schema);
-  AddNumber("resultsRemoved", report.results_removed, &out);
-  AddNumber("recordsRemoved", report.records_removed, &out);
-  AddNumber("blobsRemoved", report.blobs_removed, &out);
-  AddNumber("bytesRemoved", report.bytes_removed, &out);
-  AddNumber("results", report.results, &out);
-  AddNumber("bytes", report.bytes, &out);
+  out.AddNumber("resultsRemoved", report.results_removed);
+  out.AddNumber("recordsRemoved", report.records_removed);
+  out.AddNumber("blobsRemoved", report.blobs_removed);
+  out.AddNumber("bytesRemoved", report.bytes_removed);
+  out.AddNumber("results", report.results);
+  out.AddNumber("bytes", report.bytes);
   return absl::StrCat(out.Text(), "\n");
 }
 
 std::string VerifyJson(const cache::VerifyReport& report,
                        const std::string& schema) {
   JsonObject out = Document("verify", schema);
-  AddNumber("blobs", report.blobs, &out);
-  AddNumber("blobBytes", report.blob_bytes, &out);
-  AddNumber("records", report.records, &out);
-  AddNumber("damaged", report.damaged, &out);
-  AddNumber("missing", report.missing, &out);
-  out.Add("databaseRebuilt", report.database_rebuilt ? "true" : "false");
+  out.AddNumber("blobs", report.blobs);
+  out.AddNumber("blobBytes", report.blob_bytes);
+  out.AddNumber("records", report.records);
+  out.AddNumber("damaged", report.damaged);
+  out.AddNumber("missing", report.missing);
+  out.AddBool("databaseRebuilt", report.database_rebuilt);
   out.Add("problems", base::JsonStrings(report.problems));
   return absl::StrCat(out.Text(), "\n");
 }

@@ -122,4 +122,13 @@ std::string DifferenceJson(const Difference& difference, bool with_digests) {
   return out.Text();
 }
 
+std::string DifferencesJson(const std::vector<Difference>& differences) {
+  std::vector<std::string> json;
+  json.reserve(differences.size());
+  for (const Difference& difference : differences) {
+    json.push_back(DifferenceJson(difference, /*with_digests=*/true));
+  }
+  return base::JsonArray(json);
+}
+
 }  // namespace vt::run

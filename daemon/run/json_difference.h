@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "vtask/v1/run_event.pb.h"
 
@@ -13,5 +14,9 @@ namespace vt::run {
 // `with_digests`: also the contents before and after, and how it was seen.
 std::string DifferenceJson(const vtask::v1::Difference& difference,
                            bool with_digests);
+
+// A list of them, with their digests.
+std::string DifferencesJson(
+    const std::vector<vtask::v1::Difference>& differences);
 
 }  // namespace vt::run

@@ -98,9 +98,7 @@ std::string TaskGraphJson(const workspace::Workspace& workspace,
   for (const auto& [id, json] : by_id) {
     tasks.Add(id, json);
   }
-  JsonObject document;
-  document.AddString("$schema", schema);
-  document.Add("version", "1");
+  JsonObject document = JsonObject::Document(schema);
   document.AddString("workspaceRoot", workspace.root);
   document.Add("packages", packages.Text());
   document.Add("tasks", tasks.Text());

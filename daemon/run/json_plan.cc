@@ -114,7 +114,7 @@ class Inputs {
         break;
     }
     if (observation.rebuildable()) {
-      out.Add("mayBeMissing", "true");
+      out.AddBool("mayBeMissing", true);
     }
     Put(observation.path(), out.Text(), weight);
   }
@@ -159,7 +159,7 @@ const char* SourceOf(const Provenance& provenance) {
 void AddSource(const Provenance& provenance, JsonObject* out) {
   out->AddString("source", SourceOf(provenance));
   if (provenance.source() == Provenance::TOOL) {
-    out->Add("pid", absl::StrCat(provenance.pid()));
+    out->AddNumber("pid", provenance.pid());
     out->AddString("argv0", provenance.argv0());
     if (!provenance.package().empty()) {
       out->AddString("package", provenance.package());
@@ -349,8 +349,7 @@ std::string PlanWriter::CacheJson(const plan::Step& step) const {
   const cache::Details& details = forecast.details;
   if (details.result.has_value()) {
     JsonObject baseline;
-    baseline.Add("durationMs",
-                 absl::StrCat(details.result->duration_us() / 1000));
+    baseline.AddNumber("durationMs", details.result->duration_us() / 1000);
     if (options_.verbose >= 2) {
       baseline.Add("fingerprint", FingerprintJson(step, details));
       if (!details.outputs.empty()) {
@@ -363,7 +362,7 @@ std::string PlanWriter::CacheJson(const plan::Step& step) const {
   }
   AddChanges(forecast, &out);
   if (forecast.forced) {
-    out.Add("forced", "true");
+    out.AddBool("forced", true);
   }
   return out.Text();
 }
@@ -387,7 +386,7 @@ void PlanWriter::AddChanges(const StepForecast& forecast,
     out->Add("changes", base::JsonArray(changes));
   }
   if (is_partial) {
-    out->Add("changesPartial", "true");
+    out->AddBool("changesPartial", true);
   }
 }
 
@@ -396,9 +395,7 @@ void PlanWriter::AddChanges(const StepForecast& forecast,
 std::string RunPlanJson(const workspace::Workspace& workspace,
                         const plan::Plan& plan, const Forecast& forecast,
                         const RunPlanOptions& options) {
-  JsonObject document;
-  document.AddString("$schema", options.schema);
-  document.Add("version", "1");
+  JsonObject document = JsonObject::Document(options.schema);
   document.AddString("workspaceRoot", workspace.root);
   document.Add("plan", PlanWriter(workspace, forecast, options).Tasks(plan));
   return absl::StrCat(document.Text(), "\n");

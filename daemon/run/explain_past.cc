@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-
-#include "daemon/run/explain.h"
+//
+// The past: which runs there were, and what differs between two of them.
 
 #include <map>
 #include <set>
+#include <tuple>
 #include <utility>
 #include <vector>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -15,13 +15,14 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
-#include "daemon/base/json_text.h"
 #include "daemon/base/status.h"
 #include "daemon/fingerprint/observe.h"
 #include "daemon/history/runs.h"
 #include "daemon/report/texts.h"
 #include "daemon/run/cache_report.h"
 #include "daemon/run/caller.h"
+#include "daemon/run/explain.h"
+#include "daemon/run/explain_parts.h"
 #include "daemon/run/json_difference.h"
 
 namespace vt::run {
@@ -34,135 +35,6 @@ using vtask::v1::ActionStarted;
 using vtask::v1::Difference;
 using vtask::v1::RunEvent;
 using vtask::v1::RunRecord;
-
-std::string DifferenceLines(const std::vector<Difference>& differences,
-                            int verbose) {
-  std::string text;
-  for (const Difference& difference : differences) {
-    absl::StrAppend(&text, "      ",
-                    verbose > 0 ? report::DifferenceDetail(difference)
-                                : report::DifferenceText(difference),
-                    "\n");
-  }
-  return text;
-}
-
-std::string DifferencesJson(const std::vector<Difference>& differences) {
-  std::vector<std::string> json;
-  json.reserve(differences.size());
-  for (const Difference& difference : differences) {
-    json.push_back(DifferenceJson(difference, /*with_digests=*/true));
-  }
-  return base::JsonArray(json);
-}
-
-JsonObject Document(const char* question, const std::string& root,
-                    const report::RenderOptions& options) {
-  JsonObject document;
-  document.AddString("$schema",
-                     absl::StrCat(options.schemas, "explain.schema.json"));
-  document.Add("version", "1");
-  document.AddString("question", question);
-  document.AddString("workspaceRoot", root);
-  return document;
-}
-
-// ---------------------------------------------------------------- present
-
-std::string UnchangedLines(const cache::Details& details) {
-  std::string text;
-  for (const vtask::v1::Unchanged& unchanged : details.unchanged) {
-    const std::string path = report::Printable(unchanged.path());
-    absl::StrAppend(&text, "      '", path.empty() ? "." : path,
-                    "' unchanged\n");
-  }
-  return text;
-}
-
-std::string StepText(const StepForecast& expected, int verbose) {
-  const cache::Miss& miss = expected.found.miss;
-  std::string text;
-  switch (expected.cache) {
-    case vtask::v1::HIT:
-      text = absl::StrCat(
-          "    would hit: made ",
-          SpanText(absl::Now() -
-                   absl::FromUnixSeconds(
-                       expected.found.hit->result.stored_unix_s())),
-          " ago in ",
-          report::DurationText(expected.found.hit->result.duration_us()), "\n");
-      break;
-    case vtask::v1::UNKNOWN:
-      text = "    depends on earlier steps, which may write what it reads\n";
-      break;
-    case vtask::v1::DISABLED:
-      return "    would run: caching is off for it\n";
-    case vtask::v1::BUILTIN:
-      return "    would run: it is built in and needs no cache\n";
-    default:
-      text = expected.forced ? "    would run: forced\n"
-             : miss.first_run
-                 ? "    would run: there is no earlier run to compare with\n"
-             : miss.partial
-                 ? "    would run: it is another command than in the run "
-                   "before (files were not compared)\n"
-                 : "    would run\n";
-      break;
-  }
-  if (!miss.note.empty() && !expected.found.hit.has_value()) {
-    absl::StrAppend(&text, "      ", miss.note, "\n");
-  }
-  absl::StrAppend(&text, DifferenceLines(miss.differences, verbose));
-  return verbose >= 2 ? absl::StrCat(text, UnchangedLines(expected.details))
-                      : text;
-}
-
-const char* CacheWord(vtask::v1::CacheStatus status) {
-  switch (status) {
-    case vtask::v1::HIT:
-      return "hit";
-    case vtask::v1::DISABLED:
-      return "disabled";
-    case vtask::v1::BUILTIN:
-      return "builtin";
-    case vtask::v1::UNKNOWN:
-      return "unknown";
-    default:
-      return "miss";
-  }
-}
-
-std::string StepJson(const plan::PlannedTask& task, const plan::Step& step,
-                     const StepForecast& expected) {
-  const cache::Miss& miss = expected.found.miss;
-  JsonObject out;
-  out.AddString("package", task.package_path.empty() ? "." : task.package_path);
-  out.AddString("task", task.name);
-  out.AddString("label", task.label);
-  out.AddString("command", step.display_command);
-  out.AddString("cache", CacheWord(expected.cache));
-  if (step.cached) {
-    out.AddString("weak",
-                  fingerprint::WeakFingerprint(step.description).ToHex());
-  }
-  if (expected.found.hit.has_value()) {
-    out.AddString("strong", expected.found.hit->strong.ToHex());
-    out.Add("storedAt",
-            absl::StrCat(expected.found.hit->result.stored_unix_s()));
-    out.Add("durationMs",
-            absl::StrCat(expected.found.hit->result.duration_us() / 1000));
-  } else if (step.cached) {
-    out.Add("firstRun", miss.first_run ? "true" : "false");
-    out.Add("partial", miss.partial ? "true" : "false");
-    if (!miss.note.empty()) {
-      out.AddString("note", miss.note);
-    }
-  }
-  out.Add("differences", DifferencesJson(miss.differences));
-  return out.Text();
-}
-
-// ---------------------------------------------------------------- past
 
 struct PastAction {
   ActionStarted started;
@@ -321,12 +193,12 @@ std::string ListText(const std::vector<RunRecord>& records) {
 JsonObject RunJson(const RunRecord& record) {
   const vtask::v1::RunFinished end = EndOf(record);
   JsonObject run;
-  run.Add("id", absl::StrCat(record.id()));
-  run.Add("startedAt", absl::StrCat(absl::ToUnixSeconds(StartOf(record))));
-  run.Add("exitCode", absl::StrCat(end.exit_code()));
-  run.Add("commands", absl::StrCat(end.total()));
-  run.Add("hits", absl::StrCat(end.hits()));
-  run.Add("lookups", absl::StrCat(end.cached_actions()));
+  run.AddNumber("id", record.id());
+  run.AddNumber("startedAt", absl::ToUnixSeconds(StartOf(record)));
+  run.AddNumber("exitCode", end.exit_code());
+  run.AddNumber("commands", end.total());
+  run.AddNumber("hits", end.hits());
+  run.AddNumber("lookups", end.cached_actions());
   run.Add("argv", base::JsonStrings(
                       record.events().empty()
                           ? std::vector<std::string>()
@@ -342,7 +214,7 @@ std::string ListJson(const std::vector<RunRecord>& records,
   for (const RunRecord& record : records) {
     runs.push_back(RunJson(record).Text());
   }
-  JsonObject document = Document("list", root, options);
+  JsonObject document = ExplainDocument("list", root, options);
   document.Add("runs", base::JsonArray(runs));
   return absl::StrCat(document.Text(), "\n");
 }
@@ -386,14 +258,14 @@ std::string Diff(const RunRecord& before, const RunRecord& after,
     absl::StrAppend(&text, ref.label(), ": ", ref.command(), "\n");
     if (a == old_actions.end() || b == new_actions.end()) {
       const uint64_t only = a == old_actions.end() ? after.id() : before.id();
-      json.Add("onlyIn", absl::StrCat(only));
+      json.AddNumber("onlyIn", only);
       absl::StrAppend(&text, "    only in run ", only, "\n");
       actions.push_back(json.Text());
       continue;
     }
     const Comparison compared = comparer.Compare(a->second, b->second);
-    json.Add("same", compared.same ? "true" : "false");
-    json.Add("partial", compared.partial ? "true" : "false");
+    json.AddBool("same", compared.same);
+    json.AddBool("partial", compared.partial);
     if (!compared.note.empty()) {
       json.AddString("note", compared.note);
     }
@@ -407,7 +279,7 @@ std::string Diff(const RunRecord& before, const RunRecord& after,
   if (!flags.json) {
     return text;
   }
-  JsonObject document = Document("diff", root, options);
+  JsonObject document = ExplainDocument("diff", root, options);
   document.Add(
       "runs", base::JsonArray({RunJson(before).Text(), RunJson(after).Text()}));
   document.Add("actions", base::JsonArray(actions));
@@ -415,27 +287,6 @@ std::string Diff(const RunRecord& before, const RunRecord& after,
 }
 
 }  // namespace
-
-std::string ExplainPlan(const std::string& root, const plan::Plan& plan,
-                        const Forecast& forecast, const plan::RunFlags& flags,
-                        const report::RenderOptions& options) {
-  std::string text;
-  std::vector<std::string> steps;
-  plan::ForEachStep(plan,
-                    [&](const plan::PlannedTask& task, const plan::Step& step) {
-                      const StepForecast& expected = forecast.at(&step);
-                      absl::StrAppend(&text, task.label, ": ", step.display_cwd,
-                                      "$ ", step.display_command, "\n",
-                                      StepText(expected, flags.verbose));
-                      steps.push_back(StepJson(task, step, expected));
-                    });
-  if (!flags.json) {
-    return text;
-  }
-  JsonObject document = Document("plan", root, options);
-  document.Add("steps", base::JsonArray(steps));
-  return absl::StrCat(document.Text(), "\n");
-}
 
 absl::StatusOr<std::string> ExplainPast(const std::string& root,
                                         const plan::RunFlags& flags,
