@@ -59,6 +59,13 @@ class NestedTest(VtTest):
                       f'\n{result}')
         return result
 
+    def assertHitRestores(self, text='ONE\n'):
+        """A hit puts back what the nested task had made."""
+        shutil.rmtree(self.workspace / 'dist')
+        result = self.assertOuterHit(self.outer())
+        self.assertEqual(self.read('dist/out.txt'), text)
+        return result
+
     def assertNotStored(self, reason, result):
         """The summary of the outermost run says why."""
         self.assertIn('→ Not cached: ', result.out, f'\n{result}')
@@ -72,10 +79,7 @@ class NestedTest(VtTest):
         cold = self.assertOuterRan(self.outer())
         self.assertIn('inner ran\n', cold.out)
         self.assertOuterHit(self.outer())
-        shutil.rmtree(self.workspace / 'dist')
-        warm = self.assertOuterHit(self.outer())
-        self.assertIn('inner ran\n', warm.out)
-        self.assertEqual(self.read('dist/out.txt'), 'ONE\n')
+        self.assertIn('inner ran\n', self.assertHitRestores().out)
 
     def test_a_changed_input_of_it_is_a_miss(self):
         self.assertOuterRan(self.outer())
@@ -92,9 +96,7 @@ class NestedTest(VtTest):
         cold = self.assertOuterRan(self.outer())
         self.assertIn(f'$ sh inner.sh ◉ {HIT}', cold.out)
         self.assertOuterHit(self.outer())
-        shutil.rmtree(self.workspace / 'dist')
-        self.assertOuterHit(self.outer())
-        self.assertEqual(self.read('dist/out.txt'), 'ONE\n')
+        self.assertHitRestores()
         self.write('in.txt', 'two\n')
         self.assertOuterMiss("'in.txt' modified", self.outer())
         self.assertEqual(self.read('dist/out.txt'), 'TWO\n')
@@ -104,9 +106,7 @@ class NestedTest(VtTest):
         shutil.rmtree(self.workspace / 'dist')
         self.assertOuterRan(self.outer())
         self.assertOuterHit(self.outer())
-        shutil.rmtree(self.workspace / 'dist')
-        self.assertOuterHit(self.outer())
-        self.assertEqual(self.read('dist/out.txt'), 'ONE\n')
+        self.assertHitRestores()
         self.write('in.txt', 'two\n')
         self.assertOuterMiss("'in.txt' modified", self.outer())
 
@@ -123,9 +123,7 @@ class NestedTest(VtTest):
             'input': ['in.txt', 'inner.sh'], 'output': ['dist/**']}}})
         self.assertOuterRan(self.outer())
         self.assertOuterHit(self.outer())
-        shutil.rmtree(self.workspace / 'dist')
-        self.assertOuterHit(self.outer())
-        self.assertEqual(self.read('dist/out.txt'), 'ONE\n')
+        self.assertHitRestores()
         self.write('in.txt', 'two\n')
         self.assertOuterRan(self.outer())
         self.assertEqual(self.read('dist/out.txt'), 'TWO\n')
@@ -136,9 +134,7 @@ class NestedTest(VtTest):
         self.write('inner.sh', INNER + 'echo note > note.txt\n')
         self.assertOuterRan(self.outer())
         (self.workspace / 'note.txt').unlink()
-        shutil.rmtree(self.workspace / 'dist')
-        self.assertOuterHit(self.outer())
-        self.assertEqual(self.read('dist/out.txt'), 'ONE\n')
+        self.assertHitRestores()
         self.assertFalse((self.workspace / 'note.txt').exists())
 
     def test_what_it_removes_a_hit_removes(self):
@@ -362,9 +358,7 @@ class NestedTest(VtTest):
         self.tasks({'inner': {'command': 'sh inner.sh', 'cache': False}})
         self.assertOuterRan(self.outer())
         self.assertOuterHit(self.outer())
-        shutil.rmtree(self.workspace / 'dist')
-        self.assertOuterHit(self.outer())
-        self.assertEqual(self.read('dist/out.txt'), 'ONE\n')
+        self.assertHitRestores()
         self.write('in.txt', 'two\n')
         self.assertOuterMiss("'in.txt' modified", self.outer())
 
