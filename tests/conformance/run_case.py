@@ -53,9 +53,9 @@ def deviations_of(case):
             [step.get('deviation') for step in case['steps']] if d}
 
 
-def with_links(kit, name, into):
-    """The case, or a copy of it with the links that a copy of the kit without
-    links (git's core.symlinks=false) turned into files that hold their target."""
+def links_lost(kit, name):
+    """Links of the case that a copy of the kit without links (git's
+    core.symlinks=false) has turned into files that hold their target."""
     links = {}
     for state in sorted((kit / name / 'expected').glob('*.json')):
         for path, what in (json.loads(state.read_text()).get('files') or {}).items():
@@ -63,12 +63,18 @@ def with_links(kit, name, into):
             if isinstance(what, dict) and 'link' in what and file.is_file() \
                     and not file.is_symlink() and file.read_text() == what['link']:
                 links[path] = what['link']
-    if not links:
-        return kit / name
+    return links
+
+
+def copy_of(kit, name, into):
+    """The case as a folder of our own: with its links, and one that its owner may
+    write to, as the kit may be there to be read only."""
     copy = pathlib.Path(into) / name
-    shutil.copytree(kit / name, copy, symlinks=True, copy_function=shutil.copyfile)
-    (copy / 'workspace').chmod(0o755)
-    for path, target in links.items():
+    shutil.copytree(kit / name, copy, symlinks=True)
+    for path in [copy, *copy.rglob('*')]:
+        if not path.is_symlink():
+            path.chmod(path.stat().st_mode | 0o200)
+    for path, target in links_lost(kit, name).items():
         (copy / 'workspace' / path).unlink()
         (copy / 'workspace' / path).symlink_to(target)
     return copy
@@ -123,7 +129,7 @@ def run(kit, name):
              '--after', ' '.join(own + [shlex.quote(str(vt)), 'daemon', 'stop']),
              '--filter', f'sed -f {shlex.quote(str(HERE / "known.sed"))}',
              *[word for pair in own for word in ('--env', pair)],
-             str(with_links(kit, name, tmp))],
+             str(copy_of(kit, name, tmp))],
             env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, check=False)
     print(result.stdout)
