@@ -227,6 +227,9 @@ def _git_repository(files):
             for j in range(10):
                 with open(os.path.join(folder, f'f{j}'), 'w', encoding='utf-8') as f:
                     f.write(f'{i} {j}\n')
+                # As old as the index, git would read it in one run, not in the
+                # next (git's Documentation/technical/racy-git).
+                os.utime(f.name, (1, 1))
         run = lambda *a: subprocess.run(
             ['git', '-c', 'user.name=x', '-c', 'user.email=x@x', '-c', 'gc.auto=0',
              '-c', 'maintenance.auto=false', *a], cwd=work,
