@@ -99,7 +99,9 @@ void vtask_client::Connect() {
   connection = new (memory) vt_client::Connection;
   process = getpid();
   error.Clear();
-  connection->Open(vt_client::Endpoint(), "libvtask_client/1", &error);
+  if (connection->Open(vt_client::Endpoint(), "libvtask_client/1", &error)) {
+    connection->AwaitHello(&error);
+  }
 }
 
 void vtask_client::Disconnect() {

@@ -21,6 +21,7 @@ namespace {
 // A daemon answers within a millisecond; a machine may be very busy (guess).
 constexpr uint64_t kTimeoutMs = 10000;
 constexpr uint64_t kProtocol = 1;
+constexpr uint64_t kHelloId = 1;
 
 uint64_t NowMs() {
   struct timespec now = {};
@@ -94,7 +95,9 @@ bool Connection::Open(const char* endpoint, const char* client_name,
   if (endpoint[0] != '/') {
     return Fail("IPC server name is not absolute", error);
   }
-  return Connect(endpoint, error) && ReadHello(client_name, error);
+  return Connect(endpoint, error) && SayHello(client_name, error) &&
+         // That a pipe was opened does not say that the daemon has heard of it.
+         (requests_fd_ < 0 || AwaitHello(error));
 }
 
 bool Connection::Sync(Bytes* error) {
@@ -144,15 +147,27 @@ bool Connection::Connect(const char* name, Bytes* error) {
          FailErrno(error_number, error);
 }
 
-bool Connection::ReadHello(const char* client_name, Bytes* error) {
+bool Connection::SayHello(const char* client_name, Bytes* error) {
   Bytes hello;
   PutNumber(1, kProtocol, &hello);
   PutBytes(2, SliceOf(client_name), &hello);
   PutNumber(3, static_cast<uint64_t>(getpid()), &hello);
   PutBytes(4, SliceOf(program_invocation_name), &hello);
   PutNumber(5, 1, &hello);
+  if (!MakeFrame(kHelloId, Request::kHello, hello.slice(), &frame_)) {
+    return Fail("the program's name is too long", error);
+  }
+  Send(frame_.slice());
+  return fd_ >= 0 || Fail("IPC server is gone", error);
+}
+
+bool Connection::AwaitHello(Bytes* error) {
   Slice reply;
-  if (!Ask(Request::kHello, hello.slice(), &reply, error)) {
+  if (is_greeted_) {
+    return true;
+  }
+  if (!AwaitReply(kHelloId, &reply, error)) {
+    BecomeSink();
     return false;
   }
   hello_.Append(reply);
@@ -162,6 +177,15 @@ bool Connection::ReadHello(const char* client_name, Bytes* error) {
       answer = fields.bytes();
     }
   }
+  if (!ReadHello(answer)) {
+    BecomeSink();
+    return Fail("invalid IPC rendezvous response", error);
+  }
+  is_greeted_ = true;
+  return true;
+}
+
+bool Connection::ReadHello(Slice answer) {
   uint64_t protocol = 0;
   size_t count = 0;
   FieldReader counting(answer);
@@ -175,10 +199,11 @@ bool Connection::ReadHello(const char* client_name, Bytes* error) {
     }
   }
   if (counting.is_broken() || protocol != kProtocol) {
-    return Fail("invalid IPC rendezvous response", error);
+    return false;
   }
   snapshot_ = static_cast<Variable*>(calloc(count + 1, sizeof(Variable)));
-  for (FieldReader fields(answer); snapshot_ != nullptr && fields.Next();) {
+  has_snapshot_ = has_snapshot_ && snapshot_ != nullptr;
+  for (FieldReader fields(answer); has_snapshot_ && fields.Next();) {
     if (fields.field() == 3) {
       snapshot_[snapshot_count_++] = ReadVariable(fields.bytes());
     }
@@ -197,6 +222,9 @@ bool Connection::Report(Request request, Slice message) {
 bool Connection::GetEnv(Slice name, Slice message, bool* is_present,
                         Slice* value, Bytes* error) {
   *is_present = false;
+  if (!AwaitHello(error)) {
+    return false;
+  }
   if (has_snapshot_) {
     // A name that does not fit in a frame is not one of a variable either.
     Report(Request::kGetEnv, message);
@@ -234,6 +262,9 @@ bool Connection::GetEnv(Slice name, Slice message, bool* is_present,
 
 bool Connection::GetEnvs(const Slice* prefix, Slice message, Bytes* error) {
   found_count_ = 0;
+  if (!AwaitHello(error)) {
+    return false;
+  }
   if (has_snapshot_ && prefix != nullptr) {
     Report(Request::kGetEnvs, message);
     for (size_t i = 0; prefix->size > 0 && i < snapshot_count_; ++i) {
@@ -264,12 +295,19 @@ bool Connection::GetEnvs(const Slice* prefix, Slice message, Bytes* error) {
 
 bool Connection::Ask(Request request, Slice message, Slice* reply,
                      Bytes* error) {
+  if (!AwaitHello(error)) {
+    return false;
+  }
   const uint64_t id = ++last_id_;
   if (!MakeFrame(id, request, message, &frame_)) {
     error->Append("the query is too long");
     return false;
   }
   Send(frame_.slice());
+  return AwaitReply(id, reply, error);
+}
+
+bool Connection::AwaitReply(uint64_t id, Slice* reply, Bytes* error) {
   const uint64_t deadline = NowMs() + kTimeoutMs;
   while (ReceiveFrame(deadline, error)) {
     *reply = Slice{input_.data() + kFrameHeaderBytes,

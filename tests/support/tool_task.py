@@ -59,6 +59,17 @@ class Raw:
         self.socket.connect(os.environ['VT_IPC'])
         if hello:
             self.ask(2, field(1, 1) + field(2, b'raw/1'))
+    @classmethod
+    def accepted(cls, listener):
+        # The other side, for a test that plays the endpoint.
+        self = cls.__new__(cls)
+        self.socket, _ = listener.accept()
+        self.socket.settimeout(20)
+        return self
+    def __enter__(self):
+        return self
+    def __exit__(self, *error):
+        self.socket.close()
     def write(self, data):
         self.socket.sendall(data)
     def frame(self, body):
@@ -87,6 +98,10 @@ class Raw:
     def sync(self):
         return self.ask(11, b'')
 """
+
+_raw = {}
+exec(RAW, _raw)  # pylint: disable=exec-used
+Raw, field = _raw['Raw'], _raw['field']
 
 
 class ToolTest(VtTest):

@@ -2,8 +2,10 @@
 """The addon for Node as JavaScript sees it, directly and through the unmodified
 npm wrapper (tool endpoint, cases 14 to 28)."""
 import os
+import socket
+import threading
 
-from tool_task import ToolTest
+from tool_task import Raw, ToolTest, field
 from vtask_e2e import NODE_BIN, timeout
 
 STRING_TEXT = 'Failed to convert JavaScript value `{}` into rust type `String`'
@@ -139,7 +141,6 @@ class AddonTest(ToolTest):
           catch (error) { console.log(`${error.code}: ${error.message}`); }
         """)
         gone = self.tmp / 'gone'
-        import socket
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(gone))
         self.write('file', '')
@@ -157,6 +158,57 @@ class AddonTest(ToolTest):
                                   env={'VP_RUN_IPC_NAME': name})
             self.assertEqual(result.out, text + '\n')
         gone.unlink()
+
+    def load_at(self, play, script):
+        """Runs `script`, where `client` is of an endpoint that
+        is up to play(listener)."""
+        self.write('load.cjs', 'const client = require(process.argv[2]).load();'
+                   + script)
+        name = str(self.tmp / 's')
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(name)
+            listener.listen()
+            server = threading.Thread(target=play, args=(listener,))
+            server.start()
+            result = self.command(NODE_BIN / 'node', 'load.cjs', self.find_addon(),
+                                  env={'VP_RUN_IPC_NAME': name})
+            server.join()
+        os.unlink(name)
+        return result.out
+
+    def test_load_waits_for_no_answer(self):
+        # Nobody takes the connection before the tool has gone on.
+        os.mkfifo(self.workspace / 'loaded')
+        frames = []
+
+        def play(listener):
+            (self.workspace / 'loaded').read_text()
+            with Raw.accepted(listener) as raw:
+                frames.extend([raw.reply(), raw.reply()])
+                pair = field(1, b'FOO') + field(2, b'foo')
+                raw.frame(field(1, 1) + field(
+                    3, field(1, 1) + field(2, 1) + field(3, pair)))
+                frames.extend([raw.reply(), raw.reply()])
+        self.assertEqual(self.load_at(play, """
+          client.ignoreInput('/x');
+          require('node:fs').writeFileSync('loaded', '');
+          console.log(client.getEnv('FOO'), client.getEnv('BAR'));
+        """), 'foo undefined\n')
+        self.assertEqual(frames[1:], [
+            field(3, field(1, b'/x')),
+            field(7, field(1, b'FOO') + field(2, 1)),
+            field(7, field(1, b'BAR') + field(2, 1))])
+
+    def test_refused_hello_fails_the_first_question(self):
+        def play(listener):
+            with Raw.accepted(listener) as raw:
+                raw.reply()
+                raw.frame(field(1, 1) + field(2, b'not today'))
+        self.assertEqual(self.load_at(play, """
+          for (const call of [() => client.getEnv('A'), () => client.getEnvs('A*')])
+            try { call(); } catch (error) { console.log(error.code, error.message); }
+          client.ignoreInput('/x');
+        """), 'GenericFailure not today\nGenericFailure IPC server is gone\n')
 
     def test_case_22_names_are_looked_up_exactly(self):
         self.script("""
