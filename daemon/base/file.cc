@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
@@ -22,13 +23,16 @@ absl::StatusOr<std::string> ReadFile(absl::string_view path) {
   const std::string name(path);
   UniqueFd fd(::open(name.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.is_valid()) {
-    return ErrnoToStatus(errno, absl::StrCat("opening `", path, "`"));
+    const int error = errno;
+    NoteConsulted(path, /*follows=*/true);
+    return ErrnoToStatus(error, absl::StrCat("opening `", path, "`"));
   }
   std::string content;
   struct stat st = {};
   if (::fstat(fd.get(), &st) == 0 && st.st_size > 0) {
     content.reserve(static_cast<size_t>(st.st_size));
   }
+  NoteConsulted(path, /*follows=*/true, st.st_nlink > 1);
   char buffer[65536];
   while (true) {
     const ssize_t n = ::read(fd.get(), buffer, sizeof buffer);

@@ -15,8 +15,8 @@
 
 namespace vt::base {
 
-// The content of `path`. Errors as ErrnoToStatus: NOT_FOUND,
-// PERMISSION_DENIED...
+// The content of `path`, which is noted as consulted. Errors as ErrnoToStatus:
+// NOT_FOUND, PERMISSION_DENIED...
 absl::StatusOr<std::string> ReadFile(absl::string_view path);
 
 // Replaces `path` by a file of `data` with permissions `mode`: written beside

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/base/consulted.h"
+
+#include <unistd.h>
+
+namespace vt::base {
+namespace {
+
+// By thread, because the looks are many levels below whoever wants to know, in
+// functions that have no business with it.
+Consulted*& Current() {
+  thread_local Consulted* current = nullptr;
+  return current;
+}
+
+}  // namespace
+
+ConsultedScope::ConsultedScope(Consulted* out) : outer_(Current()) {
+  Current() = out;
+}
+
+ConsultedScope::~ConsultedScope() { Current() = outer_; }
+
+void NoteConsulted(absl::string_view path, bool follows, bool has_other_names) {
+  if (Consulted* current = Current()) {
+    current->paths.push_back({std::string(path), follows, has_other_names});
+  }
+}
+
+void NoteListed(absl::string_view path, bool directories_only) {
+  if (Consulted* current = Current()) {
+    current->listings.push_back({std::string(path), directories_only});
+  }
+}
+
+void NoteUnwatchable() {
+  if (Consulted* current = Current()) {
+    current->unwatchable = true;
+  }
+}
+
+bool Exists(const std::string& path) {
+  NoteConsulted(path, /*follows=*/true);
+  return ::access(path.c_str(), F_OK) == 0;
+}
+
+}  // namespace vt::base

@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Consulted: what a computation has asked the file system, so that its result
+// can be kept for as long as none of that changes (docs/FRESHNESS.md). Whoever
+// looks at the disk on the way from a request to its answer notes it here; a
+// look that is not noted makes a stale answer possible.
+
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/string_view.h"
+
+namespace vt::base {
+
+struct Consulted {
+  struct Path {
+    std::string path;  // absolute
+    // A symbolic link there was followed.
+    bool follows = false;
+    // A file that has other names (hard links), by which it can be changed.
+    bool has_other_names = false;
+  };
+  struct Listing {
+    std::string path;  // absolute
+    // Entries that are no directories did not matter.
+    bool directories_only = false;
+  };
+  std::vector<Path> paths;
+  std::vector<Listing> listings;
+  // It depends on something that cannot be watched: git, another program.
+  bool unwatchable = false;
+};
+
+// While it lives, what this thread notes goes to `*out`, which outlives it;
+// null: nowhere. The innermost counts. Thread-compatible.
+class ConsultedScope {
+ public:
+  explicit ConsultedScope(Consulted* out);
+  ConsultedScope(const ConsultedScope&) = delete;
+  ConsultedScope& operator=(const ConsultedScope&) = delete;
+  ~ConsultedScope();
+
+ private:
+  Consulted* const outer_;
+};
+
+// These do nothing outside of a scope.
+void NoteConsulted(absl::string_view path, bool follows,
+                   bool has_other_names = false);
+void NoteListed(absl::string_view path, bool directories_only = false);
+void NoteUnwatchable();
+
+// Whether something stands at absolute `path`, behind a symbolic link if it is
+// one; noted. Blocking.
+bool Exists(const std::string& path);
+
+}  // namespace vt::base

@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What ends a lease, and what does not. Every change is made as a program would
+// make it, and must be known at the next Sync.
+
+#include "daemon/watch/watcher.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "daemon/watch/mounts.h"
+#include "tests/support/temp_dir.h"
+
+namespace vt::watch {
+namespace {
+
+namespace fs = std::filesystem;
+
+void Write(const fs::path& path, const std::string& text) {
+  std::ofstream(path) << text;
+}
+
+class WatcherTest : public testing::Test {
+ protected:
+  WatcherTest() : watcher_(*Watcher::Create({})), root_(dir_.path() / "w") {
+    fs::create_directories(root_ / "a/src");
+    Write(root_ / "a/src/x", "x");
+    Write(root_ / "package.json", "{}");
+  }
+
+  base::Consulted Paths(const std::vector<std::string>& paths,
+                        bool follows = false) const {
+    base::Consulted consulted;
+    for (const std::string& path : paths) {
+      const fs::path name = root_ / path;
+      struct stat st = {};
+      const bool linked = ::lstat(name.c_str(), &st) == 0 &&
+                          S_ISREG(st.st_mode) && st.st_nlink > 1;
+      consulted.paths.push_back({name.string(), follows, linked});
+    }
+    return consulted;
+  }
+  base::Consulted Listing(const std::string& path, bool directories_only) {
+    base::Consulted consulted;
+    consulted.listings.push_back({(root_ / path).string(), directories_only});
+    return consulted;
+  }
+
+  // The first time arms, the second promises.
+  LeasePtr Lease(const base::Consulted& consulted) {
+    EXPECT_TRUE(watcher_->Sync());
+    watcher_->Take(consulted, root_.string(), watcher_->Now());
+    return watcher_->Take(consulted, root_.string(), watcher_->Now());
+  }
+
+  bool Holds(const LeasePtr& lease) {
+    EXPECT_TRUE(watcher_->Sync());
+    return lease->holds();
+  }
+
+  // Whether a lease on `consulted` outlives `change`.
+  bool Survives(const base::Consulted& consulted,
+                const std::function<void()>& change) {
+    const LeasePtr lease = Lease(consulted);
+    EXPECT_NE(lease, nullptr);
+    if (lease == nullptr) {
+      return false;
+    }
+    EXPECT_TRUE(Holds(lease));
+    change();
+    return Holds(lease);
+  }
+
+  test::TempDir dir_;
+  std::unique_ptr<Watcher> watcher_;
+  fs::path root_;
+};
+
+TEST_F(WatcherTest, ALeaseHoldsWhileNothingHappens) {
+  const LeasePtr lease = Lease(Paths({"a/src/x", "a/src/missing"}));
+  ASSERT_NE(lease, nullptr);
+  EXPECT_TRUE(Holds(lease));
+  EXPECT_TRUE(Holds(lease));
+}
+
+TEST_F(WatcherTest, WhatWasNotWatchedFromTheBeginningIsNotLeased) {
+  const base::Consulted consulted = Paths({"a/src/x"});
+  const Watcher::Moment since = watcher_->Now();
+  EXPECT_EQ(watcher_->Take(consulted, root_.string(), since), nullptr);
+  // Watched now, but the computation began before that.
+  EXPECT_EQ(watcher_->Take(consulted, root_.string(), since), nullptr);
+  EXPECT_NE(watcher_->Take(consulted, root_.string(), watcher_->Now()),
+            nullptr);
+}
+
+TEST_F(WatcherTest, WhatChangedMeanwhileIsNotLeased) {
+  const base::Consulted consulted = Paths({"a/src/x"});
+  ASSERT_NE(Lease(consulted), nullptr);
+  const Watcher::Moment since = watcher_->Now();
+  Write(root_ / "a/src/x", "y");
+  EXPECT_EQ(watcher_->Take(consulted, root_.string(), since), nullptr);
+}
+
+TEST_F(WatcherTest, WhatChangedBesideItMeanwhileDoesNotMatter) {
+  const base::Consulted consulted = Paths({"a/src/x"});
+  ASSERT_NE(Lease(consulted), nullptr);
+  const Watcher::Moment since = watcher_->Now();
+  Write(root_ / "a/src/y", "y");
+  EXPECT_NE(watcher_->Take(consulted, root_.string(), since), nullptr);
+}
+
+TEST_F(WatcherTest, WhatCannotBeWatchedIsNotLeased) {
+  base::Consulted consulted = Paths({"a/src/x"});
+  consulted.unwatchable = true;
+  EXPECT_EQ(Lease(consulted), nullptr);
+}
+
+TEST_F(WatcherTest, EveryWayToChangeAFileEndsIt) {
+  const fs::path x = root_ / "a/src/x";
+  const fs::path other = root_ / "other";
+  const std::vector<std::pair<const char*, std::function<void()>>> changes = {
+      {"write", [&] { Write(x, "y"); }},
+      {"append", [&] { std::ofstream(x, std::ios::app) << "y"; }},
+      {"truncate", [&] { fs::resize_file(x, 0); }},
+      {"chmod", [&] { ::chmod(x.c_str(), 0755); }},
+      {"utime",
+       [&] { fs::last_write_time(x, fs::file_time_type::clock::now()); }},
+      {"rename over it",
+       [&] {
+         Write(other, "y");
+         fs::rename(other, x);
+       }},
+      {"rename away", [&] { fs::rename(x, other); }},
+      {"rename its directory",
+       [&] { fs::rename(root_ / "a/src", root_ / "a/old"); }},
+      {"rename the one above", [&] { fs::rename(root_ / "a", root_ / "b"); }},
+      {"rename the root", [&] { fs::rename(root_, dir_.path() / "moved"); }},
+      {"remove", [&] { fs::remove(x); }},
+      {"remove all", [&] { fs::remove_all(root_ / "a"); }},
+      {"replace by a directory",
+       [&] {
+         fs::remove(x);
+         fs::create_directory(x);
+       }},
+      {"exchange directories",
+       [&] {
+         fs::create_directories(root_ / "b/src");
+         ASSERT_EQ(::renameat2(AT_FDCWD, (root_ / "a").c_str(), AT_FDCWD,
+                               (root_ / "b").c_str(), RENAME_EXCHANGE),
+                   0);
+       }},
+      {"copy in the kernel",
+       [&] {
+         Write(other, "y");
+         const int from = ::open(other.c_str(), O_RDONLY);
+         const int to = ::open(x.c_str(), O_WRONLY);
+         EXPECT_EQ(::copy_file_range(from, nullptr, to, nullptr, 1, 0), 1);
+         ::close(from);
+         ::close(to);
+       }},
+      {"a mapping",
+       [&] {
+         const int fd = ::open(x.c_str(), O_RDWR);
+         auto* page = static_cast<char*>(
+             ::mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+         ::close(fd);
+         *page = 'z';
+         ::munmap(page, 1);
+       }},
+  };
+  for (const auto& [name, change] : changes) {
+    fs::remove_all(root_);
+    fs::create_directories(root_ / "a/src");
+    Write(x, "x");
+    EXPECT_FALSE(Survives(Paths({"a/src/x"}), change)) << name;
+    fs::remove_all(dir_.path() / "moved");
+  }
+}
+
+TEST_F(WatcherTest, ReadingAndNeighboursDoNotEndIt) {
+  EXPECT_TRUE(Survives(Paths({"a/src/x", "a/src/missing"}), [&] {
+    std::string text;
+    std::ifstream(root_ / "a/src/x") >> text;
+    Write(root_ / "a/src/y", "y");
+    Write(root_ / "a/z", "z");
+    fs::create_directory(root_ / "a/dist");
+    for (const auto& entry : fs::recursive_directory_iterator(root_)) {
+      static_cast<void>(entry);
+    }
+  }));
+}
+
+TEST_F(WatcherTest, WhatAppearsWhereNothingWasEndsIt) {
+  EXPECT_FALSE(Survives(Paths({"a/src/missing"}),
+                        [&] { Write(root_ / "a/src/missing", "x"); }));
+  EXPECT_FALSE(Survives(Paths({"a/lib/deep/missing"}),
+                        [&] { fs::create_directory(root_ / "a/lib"); }));
+  EXPECT_FALSE(Survives(Paths({"a/src/x/below"}), [&] {
+    fs::remove(root_ / "a/src/x");
+    fs::create_directory(root_ / "a/src/x");
+  }));
+}
+
+TEST_F(WatcherTest, AListingEndsWithEntriesButNotWithTheirContent) {
+  EXPECT_TRUE(Survives(Listing("a/src", false),
+                       [&] { Write(root_ / "a/src/x", "y"); }));
+  EXPECT_FALSE(Survives(Listing("a/src", false),
+                        [&] { Write(root_ / "a/src/new", "y"); }));
+  EXPECT_FALSE(Survives(Listing("a/src", false),
+                        [&] { fs::remove(root_ / "a/src/new"); }));
+  EXPECT_TRUE(Survives(Listing("a/src", true),
+                       [&] { Write(root_ / "a/src/new", "y"); }));
+  EXPECT_FALSE(Survives(Listing("a/src", true),
+                        [&] { fs::create_directory(root_ / "a/src/d"); }));
+  EXPECT_FALSE(Survives(Listing("a/src", true),
+                        [&] { fs::rename(root_ / "a/src", root_ / "s"); }));
+}
+
+TEST_F(WatcherTest, ALinkOnTheWayIsFollowed) {
+  fs::create_directories(root_ / "packages/b");
+  Write(root_ / "packages/b/y", "y");
+  fs::create_directories(root_ / "node_modules");
+  fs::create_directory_symlink("../packages/b", root_ / "node_modules/b");
+  const base::Consulted consulted = Paths({"node_modules/b/y"});
+  EXPECT_FALSE(
+      Survives(consulted, [&] { Write(root_ / "packages/b/y", "z"); }));
+  EXPECT_FALSE(Survives(consulted, [&] {
+    fs::create_directories(root_ / "packages/c");
+    fs::remove(root_ / "node_modules/b");
+    fs::create_directory_symlink("../packages/c", root_ / "node_modules/b");
+  }));
+}
+
+TEST_F(WatcherTest, ALinkAtTheEndIsFollowedIfTheComputationDid) {
+  fs::create_symlink("a/src/x", root_ / "link");
+  EXPECT_FALSE(Survives(Paths({"link"}, /*follows=*/true),
+                        [&] { Write(root_ / "a/src/x", "y"); }));
+  EXPECT_TRUE(Survives(Paths({"link"}, /*follows=*/false),
+                       [&] { Write(root_ / "a/src/x", "z"); }));
+  fs::create_symlink("circle", root_ / "circle");
+  EXPECT_EQ(Lease(Paths({"circle"}, /*follows=*/true)), nullptr);
+}
+
+TEST_F(WatcherTest, AFileWithAnotherNameIsWatchedItself) {
+  fs::create_hard_link(root_ / "a/src/x", dir_.path() / "outside");
+  EXPECT_FALSE(Survives(Paths({"a/src/x"}),
+                        [&] { Write(dir_.path() / "outside", "y"); }));
+  EXPECT_TRUE(Survives(Paths({"a/src/x"}),
+                       [&] { Write(dir_.path() / "unrelated", "y"); }));
+}
+
+TEST_F(WatcherTest, AFileByTwoNamesInOneWorkspaceIsWatched) {
+  fs::create_hard_link(root_ / "a/src/x", root_ / "a/src/y");
+  fs::create_hard_link(root_ / "a/src/x", dir_.path() / "outside");
+  const base::Consulted consulted = Paths({"a/src/x", "a/src/y"});
+  EXPECT_FALSE(
+      Survives(consulted, [&] { Write(dir_.path() / "outside", "y"); }));
+  EXPECT_FALSE(Survives(consulted, [&] { fs::remove(root_ / "a/src/y"); }));
+  EXPECT_FALSE(Survives(Paths({"a/src/x"}),
+                        [&] { Write(dir_.path() / "outside", "z"); }));
+}
+
+TEST_F(WatcherTest, ANewNameOfSomeFileEndsAllThereIs) {
+  // What is written by it would not be seen under the old one.
+  EXPECT_FALSE(Survives(Paths({"a/src/x"}), [&] {
+    fs::create_hard_link(root_ / "a/src/x", root_ / "a/src/second");
+  }));
+}
+
+TEST_F(WatcherTest, ARecreatedWorkspaceIsWatchedAnew) {
+  const base::Consulted consulted = Paths({"a/src/x"});
+  ASSERT_NE(Lease(consulted), nullptr);
+  // Held open, so that the kernel does not report its end.
+  const int held = ::open(root_.c_str(), O_RDONLY | O_DIRECTORY);
+  fs::remove_all(root_);
+  fs::create_directories(root_ / "a/src");
+  Write(root_ / "a/src/x", "x");
+  EXPECT_FALSE(Survives(consulted, [&] { Write(root_ / "a/src/x", "y"); }));
+  EXPECT_FALSE(Survives(consulted, [&] { Write(root_ / "a/src/x", "z"); }));
+  ::close(held);
+}
+
+TEST_F(WatcherTest, ADirectoryThatCameBackIsWatchedAnew) {
+  const base::Consulted consulted = Paths({"a/src/x"});
+  ASSERT_NE(Lease(consulted), nullptr);
+  fs::rename(root_ / "a", root_ / "b");
+  fs::rename(root_ / "b", root_ / "a");
+  EXPECT_FALSE(Survives(consulted, [&] { Write(root_ / "a/src/x", "y"); }));
+}
+
+TEST_F(WatcherTest, AnOverflowEndsEverything) {
+  const LeasePtr lease = Lease(Paths({"a/src/x"}));
+  ASSERT_NE(lease, nullptr);
+  int64_t limit = 0;
+  std::ifstream("/proc/sys/fs/inotify/max_queued_events") >> limit;
+  // Alternating, so that the kernel cannot join them.
+  const fs::path y = root_ / "a/src/y";
+  const fs::path z = root_ / "a/src/z";
+  Write(y, "");
+  Write(z, "");
+  for (int64_t i = 0; i < limit; ++i) {
+    ::chmod((i % 2 == 0 ? y : z).c_str(), 0644);
+  }
+  watcher_->Sync();
+  EXPECT_FALSE(lease->holds());
+  EXPECT_TRUE(watcher_->Sync());
+  EXPECT_FALSE(
+      Survives(Paths({"a/src/x"}), [&] { Write(root_ / "a/src/x", "y"); }));
+}
+
+TEST_F(WatcherTest, OverTheBudgetNothingIsLeased) {
+  Watcher::Options options;
+  options.budget = 3;
+  watcher_ = *Watcher::Create(options);
+  EXPECT_EQ(Lease(Paths({"a/src/x"})), nullptr);
+  EXPECT_LE(watcher_->watches(), 3U);
+}
+
+TEST_F(WatcherTest, WhatNoLeaseNeedsIsGivenUp) {
+  LeasePtr lease = Lease(Paths({"a/src/x"}));
+  ASSERT_NE(lease, nullptr);
+  watcher_->Sweep();
+  EXPECT_TRUE(Holds(lease));
+  EXPECT_GT(watcher_->watches(), 0U);
+  lease = nullptr;
+  EXPECT_EQ(watcher_->leases(), 0U);
+  watcher_->Sweep();
+  EXPECT_EQ(watcher_->watches(), 0U);
+}
+
+TEST_F(WatcherTest, AProcFileIsNotLeased) {
+  base::Consulted consulted;
+  consulted.paths.push_back({"/proc/self/status", false, false});
+  EXPECT_EQ(Lease(consulted), nullptr);
+}
+
+TEST_F(WatcherTest, AMountOverItEndsIt) {
+  if (::getuid() != 0) {
+    GTEST_SKIP() << "REQUIRES(root): uid is " << ::getuid();
+  }
+  const std::string target = (root_ / "a").string();
+  const LeasePtr lease = Lease(Paths({"a/src/x"}));
+  ASSERT_NE(lease, nullptr);
+  const LeasePtr other = Lease(Paths({"package.json"}));
+  if (::mount("none", target.c_str(), "tmpfs", 0, nullptr) != 0) {
+    GTEST_SKIP() << "REQUIRES(mount): cannot mount";
+  }
+  EXPECT_FALSE(Holds(lease));
+  EXPECT_TRUE(Holds(other));
+  ::umount2(target.c_str(), MNT_DETACH);
+}
+
+TEST(MountsTest, TheMountPointIsTheFifthFieldUnescaped) {
+  EXPECT_EQ(MountPointOf("36 35 98:0 /m /a\\040b rw - ext4 /dev/x rw"), "/a b");
+  EXPECT_EQ(MountPointOf(""), "");
+}
+
+}  // namespace
+}  // namespace vt::watch
