@@ -72,6 +72,8 @@
 #include "daemon/settings/settings_file.h"
 #include "daemon/track/preload_env.h"
 #include "daemon/track/tracker.h"
+#include "daemon/watch/pump.h"
+#include "daemon/watch/watcher.h"
 
 extern char** environ;
 
@@ -261,10 +263,12 @@ class Daemon {
   std::unique_ptr<keeper::KeeperClient> keeper_;
   std::unique_ptr<cache::ActionCache> cache_;
   track::Tier tier_;
+  std::unique_ptr<watch::Watcher> watcher_;  // null: there is none to be had
   std::unique_ptr<run::Runner> runner_;
   std::unique_ptr<service::Server> server_;
 
   // On the loop.
+  std::unique_ptr<watch::Pump> pump_;
   std::unique_ptr<loop::FdWatch> signals_;
   std::unique_ptr<lifecycle::IdleTimer> idle_;
   std::unique_ptr<loop::Timer> drain_limit_;
@@ -340,6 +344,13 @@ absl::Status Daemon::Serve() {
   options.config_loader = Companion("config_loader.mjs");
   options.tier = tier_;
   options.settings = &settings_;
+  if (auto watcher = watch::Watcher::Create({}); watcher.ok()) {
+    watcher_ = *std::move(watcher);
+    pump_ = std::make_unique<watch::Pump>(loop_.get(), watcher_.get());
+    options.watcher = watcher_.get();
+  } else {
+    Log(absl::StrCat("files are not watched: ", watcher.status().message()));
+  }
   options.preload =
       track::FindPreload(std::string(base::Dirname(Companion("vt_preload.so"))),
                          flags_.runtime_dir);
@@ -429,6 +440,7 @@ bool Daemon::Run() {
     return false;
   }
   OnLoop([this] {
+    pump_.reset();
     signals_.reset();
     idle_.reset();
     drain_limit_.reset();

@@ -178,6 +178,8 @@ std::string DescribeStatus(const vtask::v1::StatusResponse& status,
   text += "socket    " + status.socket() + "\n";
   text += "tracking  tier " + status.tracking_tier() + "\n";
   text += DescribeSettings(status);
+  text += "watches   " + std::to_string(status.watches()) + " (" +
+          std::to_string(status.known_runs()) + " runs answered by them)\n";
   text += "runs      " + std::to_string(status.runs_size()) + "\n";
   for (const vtask::v1::RunInfo& run : status.runs()) {
     text += "  " + run.workspace_root() + ":";

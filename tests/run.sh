@@ -5,13 +5,14 @@
 #
 #   tests/run.sh [--asan|--tsan|--dev] [ctest arguments, such as -R e2e.vite]
 #   tests/run.sh --matrix [ROUNDS]
-#   tests/run.sh --oracle [STEPS] | --crash [KILLS] | --race [RACES]
+#   tests/run.sh --oracle [STEPS] | --crash [KILLS] | --race [RACES] | --freshness [STEPS]
 #
 # --matrix runs the ground truth of file tracking instead: every row in every
 # mode, then ROUNDS (200) times all of it, two programs at once. Takes hours.
 # --oracle compares the cache with the truth for STEPS (10000) random steps,
 # --crash kills the daemon KILLS (500) times, --race edits during RACES (3000) runs;
-# see docs/DEVELOPING.md.
+# see docs/DEVELOPING.md. --freshness makes STEPS (10000) random edits, and compares
+# runs that trust what was watched with runs that look (docs/FRESHNESS.md).
 #
 # Ends with what was skipped and why, and one line "N passed, N failed, N skipped".
 # A full run fails below a minimum count, so that tests cannot vanish unnoticed,
@@ -23,13 +24,15 @@ cd "$(dirname "$0")/.."
 preset=release
 matrix=
 oracle=()
+freshness=
 case ${1-} in
   --matrix) matrix=${2:-200} ;;
   --oracle) oracle=(oracle.py --keep-going --steps "${2:-10000}") ;;
   --crash) oracle=(crash.py --kills "${2:-500}") ;;
   --race) oracle=(race.py --keep-going --races "${2:-3000}") ;;
+  --freshness) freshness=${2:-10000} ;;
   --asan | --tsan | --dev) preset=${1#--}; shift ;;
-  -h | --help) sed -n '4,18s/^# \{0,1\}//p' "$0"; exit ;;
+  -h | --help) sed -n '4,19s/^# \{0,1\}//p' "$0"; exit ;;
 esac
 
 vt_apt "${vt_build_packages[@]}" "${vt_test_packages[@]}"
@@ -65,6 +68,13 @@ if [ -n "$matrix" ]; then
   run=tests/integration/track/matrix/run.py
   python3 $run --all --table "build/$preset/ground-truth.md"
   python3 $run --rounds "$matrix"
+  exit
+fi
+
+if [ -n "$freshness" ]; then
+  vt_say 'The oracle of freshness'
+  VT_TEST_DIST=$PWD/build/$preset/dist \
+    python3 tests/e2e/freshness/oracle.py --steps "$freshness" --seed "$RANDOM"
   exit
 fi
 

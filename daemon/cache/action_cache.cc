@@ -6,6 +6,7 @@
 #include "daemon/cache/action_cache.h"
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <system_error>
 
@@ -78,6 +79,7 @@ class ActionCacheImpl final : public ActionCache {
   bool IsOwnOutput(const base::Digest& weak, const std::string& path,
                    const base::Digest& digest) override;
   fingerprint::FileDigests& files() override { return files_; }
+  uint64_t generation() const override { return generation_.load(); }
   absl::Status Clean() override;
   absl::StatusOr<SweepReport> Sweep(const SweepRequest& request) override;
   absl::StatusOr<CacheSize> Measure(const std::string& root,
@@ -152,6 +154,7 @@ class ActionCacheImpl final : public ActionCache {
   std::unique_ptr<store::Database> database_;
   const BlobStore blobs_;
   const std::string notice_;
+  std::atomic<uint64_t> generation_{1};
   fingerprint::FileDigests files_;
 };
 
@@ -315,6 +318,7 @@ absl::Status ActionCacheImpl::Clean() {
   if (!use.is_open()) {
     return absl::UnavailableError("the cache is closed");
   }
+  ++generation_;
   const base::MutexLock alone(&upkeep_mutex_);
   const base::MutexLock lock(&write_mutex_);
   // Records first: a blob without a record is waste, the reverse a lost hit.

@@ -168,6 +168,10 @@ class ActionCache {
 
   virtual fingerprint::FileDigests& files() = 0;
 
+  // Another number whenever stored results were taken away. What was found at
+  // an older one must be looked up again. No I/O.
+  virtual uint64_t generation() const = 0;
+
   // Forgets everything. Running stores may still land.
   virtual absl::Status Clean() = 0;
 

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 
@@ -35,17 +36,23 @@ absl::Status Places::Open() {
 
 int Places::Go(const std::string& path, std::optional<mode_t> new_mode) {
   if (const int error = EnterParent(path, new_mode); error != 0) {
+    base::NoteConsulted(base::JoinPath(root_, path), /*follows=*/false);
     return error;
   }
   name_ = std::string(base::Basename(path));
   struct stat status = {};
+  int error = 0;
+  found_.reset();
   if (::fstatat(parent_.get(), name_.c_str(), &status, AT_SYMLINK_NOFOLLOW) ==
       0) {
     found_ = status;
-    return 0;
+  } else if (errno != ENOENT) {
+    error = errno;
   }
-  found_.reset();
-  return errno == ENOENT ? 0 : errno;
+  base::NoteConsulted(
+      base::JoinPath(root_, path), /*follows=*/false,
+      found_.has_value() && S_ISREG(found_->st_mode) && found_->st_nlink > 1);
+  return error;
 }
 
 int Places::EnterParent(const std::string& path,

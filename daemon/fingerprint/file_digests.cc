@@ -24,6 +24,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/mutex.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
@@ -301,13 +302,16 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
                             bool follow, bool want_content) {
   struct stat st = {};
   if ((follow ? ::stat(path.c_str(), &st) : ::lstat(path.c_str(), &st)) != 0) {
+    const int error = errno;
+    base::NoteConsulted(path, follow);
     FileState state;
-    const bool absent = errno == ENOENT || errno == ENOTDIR || errno == ELOOP ||
-                        errno == ENAMETOOLONG;
+    const bool absent = error == ENOENT || error == ENOTDIR || error == ELOOP ||
+                        error == ENAMETOOLONG;
     state.type = absent ? Value::MISSING : Value::UNREADABLE;
     state.is_blocked = errno == ENOTDIR;
     return state;
   }
+  base::NoteConsulted(path, follow, S_ISREG(st.st_mode) && st.st_nlink > 1);
   FileState state = StateOf(st);
   if (!want_content || state.type != Value::FILE) {
     return state;

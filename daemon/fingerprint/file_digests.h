@@ -72,6 +72,7 @@ class FileDigests {
   // same and older than the clock's granularity, else by reading it (3 us + 0.7
   // us a KiB). A file that cannot be read is UNREADABLE. Never fails: what
   // cannot be looked at is MISSING (ENOENT, ENOTDIR, ELOOP) or UNREADABLE.
+  // Notes the path as consulted.
   FileState Look(const std::string& root, const std::string& path, bool follow,
                  bool want_content);
 

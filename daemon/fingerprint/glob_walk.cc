@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/glob.h"
 #include "daemon/base/path.h"
 #include "daemon/fingerprint/observe.h"
@@ -127,6 +128,7 @@ bool ListDirectory(const std::string& path, std::vector<DirectoryEntry>* out) {
   struct Close {
     void operator()(DIR* directory) const { ::closedir(directory); }
   };
+  base::NoteListed(path);
   std::unique_ptr<DIR, Close> directory(::opendir(path.c_str()));
   if (directory == nullptr) {
     return false;

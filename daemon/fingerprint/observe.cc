@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/name_patterns.h"
 #include "daemon/base/path.h"
 #include "daemon/fingerprint/glob_walk.h"
@@ -24,6 +25,7 @@ void SetDigest(const base::Digest& digest, std::string* field) {
 }
 
 bool ReadLink(const std::string& path, std::string* text) {
+  base::NoteConsulted(path, /*follows=*/false);
   text->resize(PATH_MAX);
   const ssize_t n = ::readlink(path.c_str(), text->data(), text->size());
   text->resize(n < 0 ? 0 : static_cast<size_t>(n));

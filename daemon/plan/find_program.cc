@@ -8,12 +8,14 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/path.h"
 
 namespace vt::plan {
 namespace {
 
 bool IsProgram(const std::string& path) {
+  base::NoteConsulted(path, /*follows=*/true);
   struct stat status = {};
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
          ::access(path.c_str(), X_OK) == 0;

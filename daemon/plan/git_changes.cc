@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/exec/spawn.h"
@@ -156,6 +157,7 @@ absl::StatusOr<std::string> CommitOf(const std::string& ref,
 absl::StatusOr<std::vector<std::string>> ChangedSince(
     const std::string& ref, const std::string& directory,
     const base::EnvMap& env) {
+  base::NoteUnwatchable();
   VT_ASSIGN_OR_RETURN(const std::string commit, CommitOf(ref, directory, env));
   std::vector<std::string> files;
   // --relative: what is outside of the workspace does not count.

@@ -2,8 +2,6 @@
 
 #include "daemon/plan/step.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -18,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/plan/find_program.h"
@@ -37,9 +36,8 @@ bool IsOfPackage(const std::string& directory,
   for (std::string at = directory; at != package.directory;
        at = std::string(base::Dirname(at))) {
     if (at.empty() || at == "/" ||
-        ::access(base::JoinPath(at, "package.json").c_str(), F_OK) == 0 ||
-        ::access(base::JoinPath(at, "pnpm-workspace.yaml").c_str(), F_OK) ==
-            0) {
+        base::Exists(base::JoinPath(at, "package.json")) ||
+        base::Exists(base::JoinPath(at, "pnpm-workspace.yaml"))) {
       return false;
     }
   }

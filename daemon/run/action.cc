@@ -67,7 +67,7 @@ class ActionImpl final : public Action {
             step_->position, step_->umask};
   }
   std::string FlightKey() const {
-    return absl::StrCat(context_->root, absl::string_view("\0", 1), step_->cwd,
+    return absl::StrCat(FlightPrefix(context_->root), step_->cwd,
                         absl::string_view("\0", 1), weak_.AsBytes());
   }
 
@@ -75,6 +75,9 @@ class ActionImpl final : public Action {
   void Acquire();
   void FailAsRecursion(absl::string_view how);
   void LookUp();
+  bool MayBeKnown() const;
+  bool UseKnown();
+  void KeepKnown(const Found& found);
   void OnFound(Found found);
   void Replay(Found found);
   void RunOnShim();
@@ -108,6 +111,8 @@ class ActionImpl final : public Action {
   bool waited_ = false;
   bool holds_key_ = false;
   base::Digest weak_;
+  uint64_t cache_generation_ = 0;  // when it was looked up
+  watch::LeasePtr lease_;          // of a hit
   std::optional<storage::Value> globs_before_;
 
   // While running: ours, or the shim's.
@@ -187,9 +192,58 @@ void ActionImpl::FailAsRecursion(absl::string_view how) {
   Finish(ActionFinished::SPAWN_FAILED, 1);
 }
 
+// Whether what is known from earlier counts, and this will count later. Not for
+// what an action around it wants to hear all of.
+bool ActionImpl::MayBeKnown() const {
+  return engine_->options.watcher != nullptr && !context_->verify_by_stat &&
+         !context_->wants_details && !step_->refresh &&
+         context_->enclosing.id == 0;
+}
+
+bool ActionImpl::UseKnown() {
+  // Steps before it may have changed something.
+  engine_->options.watcher->Drain();
+  const KnownHit* known = engine_->known.hits.Find(
+      context_->root, step_->position, weak_, EnvDigest(*step_->tool_env),
+      engine_->cache->generation());
+  if (known == nullptr) {
+    return false;
+  }
+  Found found;
+  found.restored = true;
+  found.log = known->log;
+  found.saved_us = known->saved_us;
+  lease_ = known->lease;
+  Replay(std::move(found));
+  return true;
+}
+
+void ActionImpl::KeepKnown(const Found& found) {
+  lease_ = found.lease;
+  if (lease_ == nullptr) {
+    engine_->known.hits.Forget(context_->root, step_->position);
+    return;
+  }
+  KnownHit hit;
+  hit.weak = weak_;
+  hit.env = EnvDigest(*step_->tool_env);
+  hit.cache_generation = cache_generation_;
+  hit.lease = lease_;
+  hit.log = found.log;
+  hit.saved_us = found.saved_us;
+  engine_->known.hits.Keep(context_->root, step_->position, std::move(hit));
+}
+
 void ActionImpl::LookUp() {
   TransitionTo(State::kLookingUp);
+  cache_generation_ = engine_->cache->generation();
   FindOptions options;
+  if (MayBeKnown()) {
+    if (UseKnown()) {
+      return;
+    }
+    options.watcher = engine_->options.watcher;
+  }
   options.refresh = step_->refresh;
   options.wants_details = context_->wants_details;
   options.enclosing = SinkAround();
@@ -207,6 +261,9 @@ void ActionImpl::OnFound(Found found) {
   }
   for (const std::string& note : found.notes) {
     finished_.add_notes(note);
+  }
+  if (MayBeKnown()) {
+    KeepKnown(found);
   }
   if (found.restored) {
     NoteRoot(found.lookup.hit->result);
@@ -227,9 +284,9 @@ void ActionImpl::Replay(Found found) {
     EmitOutput(chunk.is_stderr(), std::move(*chunk.mutable_data()),
                /*replayed=*/true);
   }
-  finished_.set_saved_us(found.lookup.hit->result.duration_us());
+  finished_.set_saved_us(found.saved_us);
   finished_.set_stored(true);
-  result_ = *std::move(found.lookup.hit);
+  result_ = std::move(found.lookup.hit);
   Finish(ActionFinished::SUCCEEDED, 0);
 }
 
@@ -554,6 +611,9 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
     RunEvent event;
     *event.mutable_action_finished() = finished_;
     host_->Emit(std::move(event));
+  }
+  if (step_->kind != plan::Step::Kind::kEcho) {
+    host_->RestsOn(std::move(lease_));
   }
   host_->ActionDone(
       ref_.index(),

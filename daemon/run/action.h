@@ -51,6 +51,9 @@ class ActionHost {
   virtual void Emit(vtask::v1::RunEvent event) = 0;
   // Asks the shim to run a command; the answer comes to Action::Executed.
   virtual void Execute(vtask::v1::RunResponse::Execute execute) = 0;
+  // What its outcome rests on: while that holds, the action would do the same
+  // again. Null: nobody knows. Once, before ActionDone, of all but echo.
+  virtual void RestsOn(watch::LeasePtr lease) = 0;
   // The last call; the action may be destroyed after it returns.
   virtual void ActionDone(uint32_t index, ActionOutcome outcome,
                           int exit_code) = 0;

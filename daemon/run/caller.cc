@@ -28,6 +28,10 @@ plan::CallerFacts FactsOf(const vtask::v1::Caller& caller) {
 
 CallerContext ContextOf(const vtask::v1::Caller& caller) {
   CallerContext context;
+  for (const std::string& entry : caller.env()) {
+    context.verify_by_stat =
+        context.verify_by_stat || entry == "VT_VERIFY=stat";
+  }
   context.umask = caller.umask();
   context.nice = caller.nice();
   for (const vtask::v1::Caller::ResourceLimit& limit : caller.limits()) {

@@ -13,6 +13,7 @@
 #include "daemon/loop/fd_watch.h"
 #include "daemon/report/texts.h"
 #include "daemon/run/config_step.h"
+#include "daemon/watch/computation.h"
 #include "daemon/workspace/sources.h"
 
 namespace vt::run {
@@ -40,11 +41,38 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
       : engine_(engine),
         cwd_(caller.cwd),
         context_(context),
-        hooks_(std::move(hooks)) {
+        hooks_(std::move(hooks)),
+        watcher_(context.verify_by_stat || context.enclosing.id != 0
+                     ? nullptr
+                     : engine->options.watcher) {
     input_.env = caller.env;
     input_.loader = engine->options.config_loader;
   }
 
+  void Begin() {
+    if (watcher_ != nullptr && watcher_->Sync()) {
+      if (const KnownWorkspace* known =
+              engine_->known.workspaces.Find(cwd_, input_.env)) {
+        is_known_ = true;
+        rests_on_ = known->rests_on;
+        settings_ = known->settings;
+        // Posted: nobody is told from inside Start.
+        engine_->loop->Post(
+            [this, workspace = known->workspace] { Finish(workspace); });
+        return;
+      }
+    }
+    Scan();
+  }
+
+  void Cancel(int signal) override {
+    cancelled_ = true;
+    if (action_ != nullptr) {
+      action_->Cancel(signal);
+    }
+  }
+
+ private:
   void Scan() {
     struct Scanned {
       settings::Settings settings;
@@ -52,29 +80,35 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
       SharedWorkspace workspace;       // nothing is to be evaluated
       std::optional<plan::Step> step;  // something is
       std::vector<std::string> scripts;
+      watch::LeasePtr lease;
     };
     engine_->workers->Run(
-        [input = input_, cwd = cwd_, file = engine_->options.settings]() mutable
-        -> absl::StatusOr<Scanned> {
+        [input = input_, cwd = cwd_, file = engine_->options.settings,
+         watcher = watcher_]() mutable -> absl::StatusOr<Scanned> {
+          watch::Computation computation(watcher);
           Scanned scanned;
           VT_ASSIGN_OR_RETURN(scanned.settings, file->Refresh());
           VT_ASSIGN_OR_RETURN(scanned.sources, workspace::Scan(cwd));
+          const std::string root = scanned.sources.root;
           scanned.scripts = scanned.sources.Scripts();
           if (scanned.scripts.empty()) {
             VT_ASSIGN_OR_RETURN(
                 scanned.workspace,
                 workspace::Assemble(std::move(scanned.sources), {}));
+            scanned.lease = computation.Finish(root);
             return scanned;
           }
           input.settings = scanned.settings;
           input.root = scanned.sources.root;
           input.scripts = scanned.scripts;
           VT_ASSIGN_OR_RETURN(scanned.step, MakeConfigStep(input));
+          scanned.lease = computation.Finish(root);
           return scanned;
         },
         [this](absl::StatusOr<Scanned> scanned) {
           if (scanned.ok()) {
             settings_ = scanned->settings;
+            rests_on_.push_back(std::move(scanned->lease));
           }
           if (cancelled_ || !scanned.ok() || !scanned->step.has_value()) {
             Finish(scanned.ok() ? absl::StatusOr<SharedWorkspace>(
@@ -90,14 +124,6 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
         });
   }
 
-  void Cancel(int signal) override {
-    cancelled_ = true;
-    if (action_ != nullptr) {
-      action_->Cancel(signal);
-    }
-  }
-
- private:
   void Evaluate() {
     context_.root = sources_.root;
     vtask::v1::ActionRef ref;
@@ -133,6 +159,9 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
   void Execute(vtask::v1::RunResponse::Execute /*execute*/) override {
     // A cached step is never the shim's.
   }
+  void RestsOn(watch::LeasePtr lease) override {
+    rests_on_.push_back(std::move(lease));
+  }
   void ActionDone(uint32_t /*index*/, ActionOutcome outcome,
                   int exit_code) override {
     end_.failed = outcome != ActionOutcome::kSucceeded;
@@ -151,16 +180,30 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
       Finish(SharedWorkspace());
       return;
     }
+    struct Assembled {
+      SharedWorkspace workspace;
+      watch::LeasePtr lease;
+    };
     engine_->workers->Run(
-        [input = std::move(input_), answer = std::move(answer_), end = end_,
-         sources =
-             std::move(sources_)]() mutable -> absl::StatusOr<SharedWorkspace> {
+        [input = input_, answer = std::move(answer_), end = end_,
+         sources = std::move(sources_),
+         watcher = watcher_]() mutable -> absl::StatusOr<Assembled> {
           VT_ASSIGN_OR_RETURN(const workspace::EvaluatedConfigs configs,
                               ReadLoaderAnswer(input, answer, end));
-          return workspace::Assemble(std::move(sources), configs);
+          watch::Computation computation(watcher);
+          Assembled assembled;
+          VT_ASSIGN_OR_RETURN(assembled.workspace,
+                              workspace::Assemble(std::move(sources), configs));
+          assembled.lease = computation.Finish(input.root);
+          return assembled;
         },
-        [this](absl::StatusOr<SharedWorkspace> workspace) {
-          Finish(std::move(workspace));
+        [this](absl::StatusOr<Assembled> assembled) {
+          if (!assembled.ok()) {
+            Finish(assembled.status());
+            return;
+          }
+          rests_on_.push_back(std::move(assembled->lease));
+          Finish(std::move(assembled->workspace));
         });
   }
 
@@ -172,8 +215,18 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
     } else if (!workspace.ok()) {
       hooks.on_done(workspace.status());
     } else {
-      hooks.on_done(
-          LoadedWorkspace{*std::move(workspace), settings_, not_stored_});
+      if (watcher_ != nullptr && !is_known_ && AllHold(rests_on_)) {
+        KnownWorkspace known;
+        if (!input_.scripts.empty()) {
+          known.env = EnvDigest(input_.env);
+        }
+        known.rests_on = rests_on_;
+        known.workspace = *workspace;
+        known.settings = settings_;
+        engine_->known.workspaces.Keep(cwd_, std::move(known));
+      }
+      hooks.on_done(LoadedWorkspace{*std::move(workspace), settings_,
+                                    not_stored_, std::move(rests_on_)});
     }
   }
 
@@ -181,6 +234,9 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
   const std::string cwd_;
   CallerContext context_;
   const Hooks hooks_;
+  watch::Watcher* const watcher_;  // null: look at every file
+  bool is_known_ = false;
+  Leases rests_on_;
   ConfigStepInput input_;
   settings::Settings settings_;
   workspace::Sources sources_;
@@ -201,7 +257,7 @@ std::unique_ptr<ConfigLoad> ConfigLoad::Start(Engine* engine,
                                               Hooks hooks) {
   auto load = std::make_unique<ConfigLoadImpl>(engine, caller, context,
                                                std::move(hooks));
-  load->Scan();
+  load->Begin();
   return load;
 }
 

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/file.h"
 #include "daemon/base/json.h"
 #include "daemon/base/path.h"
@@ -67,8 +68,11 @@ std::string FindNode(const base::EnvMap& env) {
   }
   for (const absl::string_view entry : absl::StrSplit(path->second, ':')) {
     std::string node = base::JoinPath(entry, "node");
-    if (!entry.empty() && entry.front() == '/' &&
-        ::access(node.c_str(), X_OK) == 0) {
+    if (entry.empty() || entry.front() != '/') {
+      continue;
+    }
+    base::NoteConsulted(node, /*follows=*/true);
+    if (::access(node.c_str(), X_OK) == 0) {
       return node;
     }
   }

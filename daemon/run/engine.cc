@@ -50,6 +50,9 @@ std::string ActionMarker(ActionId id) {
 
 RunningAction* FindEnclosing(Engine* engine, pid_t pid,
                              const std::string& marker) {
+  if (engine->running.empty()) {
+    return nullptr;
+  }
   // Bounded, should the tree change under the walk.
   for (int depth = 0; pid > 1 && depth < 256; ++depth) {
     for (auto& [id, running] : engine->running) {

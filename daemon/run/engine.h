@@ -16,6 +16,7 @@
 #include "daemon/loop/worker_pool.h"
 #include "daemon/plan/plan.h"
 #include "daemon/run/in_flight.h"
+#include "daemon/run/known.h"
 #include "daemon/run/nest.h"
 #include "daemon/run/runner.h"
 
@@ -52,6 +53,7 @@ struct Engine {
   RunnerOptions options;
   Housekeeping* housekeeping = nullptr;  // never null in a running daemon
   InFlight in_flight;
+  Known known;
   std::map<ActionId, RunningAction> running;
   // Of cached actions that run, until they are stored.
   std::map<ActionId, Nest> nests;

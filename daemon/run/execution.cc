@@ -197,6 +197,10 @@ void Execution::Emit(vtask::v1::RunEvent event) {
   stream_->Emit(std::move(event));
 }
 
+void Execution::RestsOn(watch::LeasePtr lease) {
+  stream_->RestsOn(std::move(lease));
+}
+
 void Execution::Execute(vtask::v1::RunResponse::Execute execute) {
   stream_->Execute(std::move(execute));
 }

@@ -8,6 +8,7 @@
 
 #include "daemon/base/path.h"
 #include "daemon/fingerprint/observe.h"
+#include "daemon/watch/computation.h"
 
 namespace vt::run {
 namespace {
@@ -60,14 +61,24 @@ absl::Status UseHit(cache::ActionCache* cache, const cache::ActionKey& key,
     return log.status();
   }
   found->log = *std::move(log);
+  found->saved_us = hit.result.duration_us();
   TellEnclosing(options.enclosing, key.root, hit.result);
   return cache->Restore(key, hit, &found->notes);
 }
 
-}  // namespace
+// What would have to be kept in memory (a guess).
+constexpr size_t kMaxKnownLog = 256 << 10;
 
-Found FindResult(cache::ActionCache* cache, const cache::ActionKey& key,
-                 const FindOptions& options) {
+size_t SizeOf(const std::vector<storage::LogChunk>& log) {
+  size_t size = 0;
+  for (const storage::LogChunk& chunk : log) {
+    size += chunk.data().size();
+  }
+  return size;
+}
+
+Found Find(cache::ActionCache* cache, const cache::ActionKey& key,
+           const FindOptions& options) {
   Found found;
   found.lookup = cache->Lookup(key);
   if (options.refresh && found.lookup.hit.has_value()) {
@@ -89,6 +100,19 @@ Found FindResult(cache::ActionCache* cache, const cache::ActionKey& key,
   }
   if (!found.restored && HasPositiveGlob(key.description.input())) {
     found.globs_before = ObserveGlobs(cache, key);
+  }
+  return found;
+}
+
+}  // namespace
+
+Found FindResult(cache::ActionCache* cache, const cache::ActionKey& key,
+                 const FindOptions& options) {
+  watch::Computation computation(options.watcher);
+  Found found = Find(cache, key, options);
+  if (found.restored && found.notes.empty() &&
+      SizeOf(found.log) <= kMaxKnownLog) {
+    found.lease = computation.Finish(key.root);
   }
   return found;
 }

@@ -11,6 +11,7 @@
 
 #include "daemon/cache/action_cache.h"
 #include "daemon/track/nested_changes.h"
+#include "daemon/watch/watcher.h"
 #include "vtask/storage/v1/storage.pb.h"
 
 namespace vt::run {
@@ -22,6 +23,8 @@ struct FindOptions {
   bool wants_details = false;
   // Of the action around: hears what is restored, before it is.
   track::ChangeSink enclosing;
+  // Null: nothing is leased.
+  watch::Watcher* watcher = nullptr;
 };
 
 struct Found {
@@ -30,6 +33,10 @@ struct Found {
   // The outputs are there; `log` is what to replay.
   bool restored = false;
   std::vector<vtask::storage::v1::LogChunk> log;
+  int64_t saved_us = 0;
+  // That all of this would be found again: of a hit for which nothing had to be
+  // changed. May be null.
+  watch::LeasePtr lease;
   std::vector<std::string> notes;
   // If it is to run: its explicit inputs as they are now.
   std::optional<vtask::storage::v1::Value> globs_before;

@@ -5,11 +5,22 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/match.h"
+
 namespace vt::run {
+
+std::string FlightPrefix(const std::string& root) {
+  return root + std::string(1, '\0');
+}
 
 ActionId InFlight::Holder(const std::string& key) const {
   const auto found = lines_.find(key);
   return found == lines_.end() ? 0 : found->second.holder;
+}
+
+bool InFlight::IsHeldBelow(const std::string& prefix) const {
+  const auto first = lines_.lower_bound(prefix);
+  return first != lines_.end() && absl::StartsWith(first->first, prefix);
 }
 
 bool InFlight::Acquire(const std::string& key, ActionId id,

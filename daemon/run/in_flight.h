@@ -17,11 +17,17 @@ namespace vt::run {
 
 using ActionId = uint64_t;
 
+// How the keys of all actions of a workspace begin.
+std::string FlightPrefix(const std::string& root);
+
 // Loop-bound.
 class InFlight {
  public:
   // Who holds `key` now; 0: nobody.
   ActionId Holder(const std::string& key) const;
+
+  // Whether any key that begins with `prefix` is held.
+  bool IsHeldBelow(const std::string& prefix) const;
 
   // Takes `key` for `id` and returns true, or queues: `then` is called once it
   // is `id`'s turn (which then holds it). `around`: what `id` runs inside of.

@@ -16,6 +16,7 @@
 #include "daemon/plan/plan.h"
 #include "daemon/report/renderer.h"
 #include "daemon/run/plan_inputs.h"
+#include "daemon/watch/watcher.h"
 #include "daemon/workspace/workspace.h"
 #include "vtask/v1/daemon.pb.h"
 
@@ -41,6 +42,8 @@ struct PlannedRun {
   bool task_unknown = false;
   // For the action that it was started from; else empty.
   PlanInputs inputs;
+  // That the same request would be planned so again. May be null.
+  watch::LeasePtr lease;
 };
 
 // `cache` may be null: dry runs then say what they can. `last_runs` is the

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "daemon/loop/fd_watch.h"
 #include "daemon/run/caller.h"
 #include "daemon/run/config_load.h"
 #include "daemon/run/engine.h"
@@ -17,6 +18,9 @@
 
 namespace vt::run {
 namespace {
+
+// A guess: a coffee, not a night.
+constexpr absl::Duration kKeepKnown = absl::Minutes(30);
 
 class RunnerImpl final : public Runner {
  public:
@@ -35,8 +39,10 @@ class RunnerImpl final : public Runner {
                             const vtask::v1::RunEvent& event) {
       Publish(session, event);
     };
+    hooks.is_observed = [this] { return !subscribers_.empty(); };
     hooks.on_done = [this](RunId done) { Forget(done); };
     housekeeping_.SetBusy(true);
+    drop_known_.reset();
     Session* session =
         (sessions_[id] = Session::Create(id, &engine_, std::move(start), sink,
                                          std::move(hooks)))
@@ -167,6 +173,12 @@ class RunnerImpl final : public Runner {
     return problems;
   }
 
+  Freshness freshness() const override {
+    const watch::Watcher* watcher = engine_.options.watcher;
+    return {watcher == nullptr ? 0 : watcher->watches(),
+            engine_.known.answered_runs};
+  }
+
   void Drain(bool cancel) override {
     engine_.draining = true;
     if (cancel) {
@@ -236,6 +248,10 @@ class RunnerImpl final : public Runner {
       return;
     }
     housekeeping_.SetBusy(false);
+    if (engine_.options.watcher != nullptr) {
+      drop_known_ = std::make_unique<loop::Timer>(engine_.loop, kKeepKnown,
+                                                  [this] { DropKnown(); });
+    }
     if (on_idle_) {
       on_idle_();
     }
@@ -246,8 +262,16 @@ class RunnerImpl final : public Runner {
     return {now.cache_max_size, now.cache_max_age};
   }
 
+  // Nobody has run anything for long: files that change wake us no more.
+  void DropKnown() {
+    engine_.known.Clear();
+    engine_.options.watcher->Sweep();
+  }
+
   Engine engine_;
   Housekeeping housekeeping_;
+  // While nothing runs.
+  std::unique_ptr<loop::Timer> drop_known_;
   std::map<RunId, std::unique_ptr<Session>> sessions_;
   // Workspaces being loaded for calls that are no runs.
   std::map<uint64_t, std::unique_ptr<ConfigLoad>> loads_;

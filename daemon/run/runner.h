@@ -18,6 +18,7 @@
 #include "daemon/loop/worker_pool.h"
 #include "daemon/settings/settings_file.h"
 #include "daemon/track/tracker.h"
+#include "daemon/watch/watcher.h"
 #include "vtask/v1/daemon.pb.h"
 
 namespace vt::run {
@@ -45,6 +46,8 @@ struct RunnerOptions {
   std::string tool_addon;         // absolute path of the .node, may be ""
   std::string schema_directory;   // absolute; where docs/schema is installed
   std::string config_loader;      // absolute path of config_loader.mjs
+  // Null: every run looks at every file. Outlives the Runner.
+  watch::Watcher* watcher = nullptr;
   track::Tier tier;
   settings::SettingsFile* settings = nullptr;  // outlives the runner
   // How LD_PRELOAD names the library that makes tracking cheap; may be "".
@@ -102,6 +105,11 @@ class Runner {
   virtual std::vector<vtask::v1::RunInfo> Running() const = 0;
   // Problems for StatusResponse.health.
   virtual std::vector<std::string> Health() const = 0;
+  struct Freshness {
+    uint64_t watches = 0;
+    uint64_t known_runs = 0;  // answered without looking at a file
+  };
+  virtual Freshness freshness() const { return {}; }
   // Stops storing (the cache is being closed); with `cancel` ends all runs.
   virtual void Drain(bool cancel) = 0;
   // Called when the last run has finished, and again whenever that happens.

@@ -34,6 +34,7 @@
 #include "daemon/run/planning.h"
 #include "daemon/run/selection.h"
 #include "daemon/run/trace_session.h"
+#include "daemon/watch/computation.h"
 
 namespace vt::run {
 namespace {
@@ -42,6 +43,13 @@ using vtask::v1::ActionStarted;
 using vtask::v1::Notice;
 using vtask::v1::RunEvent;
 using vtask::v1::RunResponse;
+
+// Bounds what a known run takes in memory (a guess).
+constexpr size_t kMaxKnownOutput = 1 << 20;
+// What is sent at once when it is answered from memory: as service/ cuts it.
+constexpr size_t kPiece = 60 << 10;
+// The cache forgets what nobody uses: a known run asks it again this often.
+constexpr absl::Duration kKnownFor = absl::Hours(1);
 
 class SessionImpl final : public Session, private RunStream {
  public:
@@ -72,6 +80,9 @@ class SessionImpl final : public Session, private RunStream {
  private:
   void StartMigration(const plan::MigrateFlags& flags);
   void StartRun(plan::RunFlags flags);
+  // Says what an equal run said before, if nothing has changed since.
+  bool AnswerAsBefore();
+  void KeepAsKnown(std::string record);
   void OnLoaded(absl::StatusOr<LoadedWorkspace> loaded);
   // Lets the user choose a task, and goes on with it.
   void StartSelection(std::string notice, std::string query);
@@ -84,9 +95,8 @@ class SessionImpl final : public Session, private RunStream {
   void OnRunDone();
   void End(int exit_code);
   void Send(RunResponse response) { sink_->Send(std::move(response)); }
-  void Write(bool is_stderr, std::string bytes) {
-    SendText(is_stderr, std::move(bytes), sink_);
-  }
+  void Write(bool is_stderr, std::string bytes);
+  void NoteWritten(bool is_stderr, const std::string& bytes);
   void FailPlanning(const absl::Status& status);
   std::string EnvOf(const std::string& name) const {
     const auto found = facts_.env.find(name);
@@ -98,6 +108,9 @@ class SessionImpl final : public Session, private RunStream {
   uint32_t NextIndex() override { return next_index_++; }
   void Emit(RunEvent event) override;
   void Execute(RunResponse::Execute execute) override;
+  void RestsOn(watch::LeasePtr lease) override {
+    rests_on_.push_back(std::move(lease));
+  }
 
   const RunId id_;
   Engine* const engine_;
@@ -132,6 +145,15 @@ class SessionImpl final : public Session, private RunStream {
   std::optional<int> first_failure_;
   vtask::v1::RunFinished totals_;
   vtask::v1::RunRecord record_;
+
+  // Null: look at every file.
+  watch::Watcher* watcher_ = nullptr;
+  // All of the request but who made it; empty: the run is not to be known.
+  std::string request_;
+  uint64_t cache_generation_ = 0;
+  Leases rests_on_;
+  std::vector<KnownRun::Piece> written_;
+  size_t written_size_ = 0;
 };
 
 void SessionImpl::Start() {
@@ -190,6 +212,7 @@ void SessionImpl::StartRun(plan::RunFlags flags) {
     return;
   }
   context_.verify_by_stat = !verify.empty();
+  watcher_ = context_.verify_by_stat ? nullptr : engine_->options.watcher;
   nested_ = NestedRun::Enter(engine_, static_cast<pid_t>(start_.pid()),
                              EnvOf("VT_ACTION"),
                              absl::StrJoin(Strings(start_.argv()), " "));
@@ -201,6 +224,9 @@ void SessionImpl::StartRun(plan::RunFlags flags) {
         EnvOf("VP_RUN").empty() ||
         !nested_->SharesOutput(static_cast<pid_t>(start_.pid()));
   }
+  if (AnswerAsBefore()) {
+    return;
+  }
   busy_ = true;
   ConfigLoad::Hooks hooks;
   hooks.on_output = [this](absl::string_view text) {
@@ -210,6 +236,75 @@ void SessionImpl::StartRun(plan::RunFlags flags) {
     OnLoaded(std::move(loaded));
   };
   config_load_ = ConfigLoad::Start(engine_, facts_, context_, std::move(hooks));
+}
+
+bool SessionImpl::AnswerAsBefore() {
+  if (watcher_ == nullptr || nested_ != nullptr || engine_->cache == nullptr ||
+      engine_->draining || start_.events_only() || start_.want_events() ||
+      context_.wants_details) {
+    return false;
+  }
+  cache_generation_ = engine_->cache->generation();
+  vtask::v1::RunStart request = start_;
+  request.clear_pid();
+  request_ = request.SerializeAsString();
+  const KnownRun* known = engine_->known.runs.Find(request_);
+  if (known == nullptr || hooks_.is_observed() ||
+      // Another run is about to change what this one rests on.
+      engine_->in_flight.IsHeldBelow(FlightPrefix(known->root))) {
+    return false;
+  }
+  if (!watcher_->Sync() || !AllHold(known->rests_on) ||
+      known->cache_generation != cache_generation_ ||
+      known->until < absl::Now()) {
+    engine_->known.runs.Forget(request_);
+    return false;
+  }
+  ++engine_->known.answered_runs;
+  request_.clear();
+  root_ = known->root;
+  for (const KnownRun::Piece& piece : known->output) {
+    Write(piece.is_stderr, piece.bytes);
+  }
+  uint64_t& last = engine_->known.last_records[root_];
+  if (last == known->record_number) {
+    End(0);
+    return true;
+  }
+  last = known->record_number;
+  busy_ = true;
+  engine_->workers->Run(
+      [bytes = known->record, place = LastRuns()] {
+        vtask::v1::RunRecord record;
+        return record.ParseFromString(bytes)
+                   ? history::SaveRun(place, record).status()
+                   : absl::InternalError("a record does not parse");
+      },
+      [this](absl::Status /*a convenience; not worth a word*/) { End(0); });
+  return true;
+}
+
+// If it was nothing but hits, and all that it rests on is known to be as it
+// was.
+void SessionImpl::KeepAsKnown(std::string record) {
+  const uint64_t number = engine_->known.next_record++;
+  engine_->known.last_records[root_] = number;
+  const bool is_whole = !request_.empty() && interrupts_ == 0 &&
+                        totals_.failed() == 0 &&
+                        totals_.hits() == totals_.cached_actions() &&
+                        written_size_ <= kMaxKnownOutput;
+  if (!is_whole || !AllHold(rests_on_)) {
+    return;
+  }
+  KnownRun run;
+  run.root = root_;
+  run.rests_on = std::move(rests_on_);
+  run.cache_generation = cache_generation_;
+  run.until = absl::Now() + kKnownFor;
+  run.output = std::move(written_);
+  run.record = std::move(record);
+  run.record_number = number;
+  engine_->known.runs.Keep(std::move(request_), std::move(run));
 }
 
 void SessionImpl::OnLoaded(absl::StatusOr<LoadedWorkspace> loaded) {
@@ -225,6 +320,7 @@ void SessionImpl::OnLoaded(absl::StatusOr<LoadedWorkspace> loaded) {
   }
   workspace_ = std::move(loaded->workspace);
   facts_.settings = std::move(loaded->settings);
+  rests_on_ = std::move(loaded->rests_on);
   if (!flags_.task.has_value() && !flags_.json && !flags_.last_details &&
       !flags_.explain.has_value() && interrupts_ == 0 &&
       CanSelect(start_, EnvOf("TERM"))) {
@@ -236,6 +332,7 @@ void SessionImpl::OnLoaded(absl::StatusOr<LoadedWorkspace> loaded) {
 
 void SessionImpl::StartSelection(std::string notice, std::string query) {
   busy_ = false;
+  request_.clear();  // it does not say what will be chosen
   Selection::Options options;
   options.terminal = start_.terminal();
   options.colour = render_options_.colour_stdout;
@@ -272,8 +369,12 @@ void SessionImpl::StartPlanning() {
   busy_ = true;
   engine_->workers->Run(
       [this, cache = engine_->cache] {
+        watch::Computation computation(watcher_);
         absl::StatusOr<PlannedRun> planned = PlanRun(
             workspace_, flags_, facts_, cache, LastRuns(), render_options_);
+        if (planned.ok()) {
+          planned->lease = computation.Finish(planned->root);
+        }
         if (planned.ok() && nested_ != nullptr && cache != nullptr) {
           planned->inputs = ObservePlan(*workspace_, flags_, facts_.cwd,
                                         planned->plan, &cache->files());
@@ -318,6 +419,7 @@ void SessionImpl::OnPlanned(absl::StatusOr<PlannedRun> planned) {
     return;
   }
   root_ = planned->root;
+  rests_on_.push_back(std::move(planned->lease));
   context_.root = root_;
   plan_ = std::move(planned->plan);
   if (nested_ != nullptr) {
@@ -379,11 +481,17 @@ void SessionImpl::OnRunDone() {
   record_.set_workspace_root(root_);
   record_.set_vtask_version(base::Version());
   AddDescriptions(plan_, &record_);
+  struct Saved {
+    std::string record;
+  };
   engine_->workers->Run(
-      [record = std::move(record_), place = LastRuns()]() mutable {
-        return history::SaveRun(place, std::move(record)).status();
+      [record = std::move(record_), place = LastRuns()] {
+        // A convenience; not worth a word.
+        static_cast<void>(history::SaveRun(place, record));
+        return Saved{record.SerializeAsString()};
       },
-      [this, exit_code](absl::Status /*a convenience; not worth a word*/) {
+      [this, exit_code](Saved saved) {
+        KeepAsKnown(std::move(saved.record));
         End(exit_code);
       });
 }
@@ -509,6 +617,23 @@ void SessionImpl::Emit(RunEvent event) {
     SetPaused(true);
   }
   hooks_.on_event(*this, event);
+}
+
+void SessionImpl::Write(bool is_stderr, std::string bytes) {
+  NoteWritten(is_stderr, bytes);
+  SendText(is_stderr, std::move(bytes), sink_);
+}
+
+void SessionImpl::NoteWritten(bool is_stderr, const std::string& bytes) {
+  written_size_ += bytes.size();
+  if (request_.empty() || written_size_ > kMaxKnownOutput) {
+    written_.clear();
+  } else if (!written_.empty() && written_.back().is_stderr == is_stderr &&
+             written_.back().bytes.size() < kPiece) {
+    written_.back().bytes += bytes;
+  } else {
+    written_.push_back({is_stderr, bytes});
+  }
 }
 
 }  // namespace

@@ -23,6 +23,8 @@ class Session {
   struct Hooks {
     // Every event, stamped, for subscribers.
     std::function<void(const Session&, const vtask::v1::RunEvent&)> on_event;
+    // Whether anybody would hear on_event.
+    std::function<bool()> is_observed;
     // The sink has had its Finish; the session may be destroyed after return.
     std::function<void(RunId)> on_done;
   };

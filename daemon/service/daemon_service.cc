@@ -155,6 +155,9 @@ vtask::v1::StatusResponse MakeStatus(const Core& core) {
   for (std::string& problem : core.runner->Health()) {
     status.add_health(std::move(problem));
   }
+  const run::Runner::Freshness freshness = core.runner->freshness();
+  status.set_watches(freshness.watches);
+  status.set_known_runs(freshness.known_runs);
   if (core.leaving) {
     status.add_health(
         "the daemon is leaving: it waits for its last run and takes no new "

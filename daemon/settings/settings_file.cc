@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/user_config.h"
 
 namespace vt::settings {
@@ -19,6 +20,9 @@ SettingsFile::SettingsFile(std::string path,
 }
 
 absl::StatusOr<Settings> SettingsFile::Refresh() {
+  if (!path_.empty()) {
+    base::NoteConsulted(path_, /*follows=*/true);
+  }
   absl::StatusOr<std::string> text =
       path_.empty() ? std::string() : base::ReadUserConfig(path_);
   base::MutexLock lock(&mutex_);

@@ -4,7 +4,6 @@
 
 #include <dirent.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <memory>
@@ -18,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/file.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
@@ -26,10 +26,6 @@ namespace vt::workspace {
 namespace {
 
 constexpr absl::string_view kNodeModules = "node_modules";
-
-bool Exists(const std::string& path) {
-  return ::access(path.c_str(), F_OK) == 0;
-}
 
 std::string Child(absl::string_view directory, absl::string_view name) {
   return directory.empty() ? std::string(name)
@@ -40,6 +36,7 @@ std::string Child(absl::string_view directory, absl::string_view name) {
 // followed (R-WS-3).
 std::vector<std::string> SubDirectories(const std::string& path) {
   std::vector<std::string> names;
+  base::NoteListed(path, /*directories_only=*/true);
   const std::unique_ptr<DIR, int (*)(DIR*)> dir(::opendir(path.c_str()),
                                                 &::closedir);
   if (dir == nullptr) {
@@ -151,7 +148,7 @@ std::vector<std::string> MemberPatterns::Positive() const {
 void MemberPatterns::Walk(const std::string& root, const std::string& path,
                           std::vector<std::string>* out) const {
   if (!path.empty() && Includes(path) &&
-      Exists(absl::StrCat(root, "/", path, "/package.json"))) {
+      base::Exists(absl::StrCat(root, "/", path, "/package.json"))) {
     out->push_back(path);
   }
   const bool enter =

@@ -3,7 +3,6 @@
 #include "daemon/workspace/sources.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <cerrno>
 #include <climits>
@@ -13,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/file.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
@@ -26,6 +26,7 @@ constexpr absl::string_view kConfigName = "vite-task.json";
 
 absl::StatusOr<std::string> PhysicalPath(absl::string_view path) {
   char buffer[PATH_MAX];
+  base::NoteConsulted(path, /*follows=*/true);
   if (::realpath(std::string(path).c_str(), buffer) == nullptr) {
     return base::ErrnoToStatus(errno, absl::StrCat("resolving `", path, "`"));
   }
@@ -48,7 +49,7 @@ absl::StatusOr<std::optional<std::string>> ReadIfThere(
 std::string FindScript(const std::string& directory) {
   for (const char* extension : {"js", "mjs", "ts", "cjs", "mts", "cts"}) {
     std::string file = absl::StrCat(directory, "/vite.config.", extension);
-    if (::access(file.c_str(), F_OK) == 0) {
+    if (base::Exists(file)) {
       return file;
     }
   }
@@ -83,7 +84,7 @@ absl::StatusOr<Sources::Source> ScanPackage(const std::string& root,
   source.package.version = source.manifest.version;
   source.script = FindScript(source.package.directory);
   std::string json = base::JoinPath(source.package.directory, kConfigName);
-  if (::access(json.c_str(), F_OK) == 0) {
+  if (base::Exists(json)) {
     source.json = std::move(json);
   }
   return source;
@@ -127,7 +128,7 @@ absl::StatusOr<Sources> Scan(absl::string_view cwd) {
   VT_ASSIGN_OR_RETURN(const Root root, FindRoot(directory));
   for (const char* name : {".pnp.cjs", ".pnp.js"}) {
     const std::string file = base::JoinPath(root.directory, name);
-    if (::access(file.c_str(), F_OK) == 0) {
+    if (base::Exists(file)) {
       return absl::InvalidArgumentError(
           absl::StrCat(file,
                        ": yarn Plug'n'Play is not supported; set `nodeLinker: "

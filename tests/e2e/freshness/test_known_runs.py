@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run that nothing has happened to is answered without a look at the files, and
+only that one (docs/FRESHNESS.md)."""
+import os
+import re
+import shutil
+import subprocess
+
+from vtask_e2e import VtTest, requires, timeout
+
+STEP = '''mkdir -p dist
+{ cat "$0/../version"; printf '%s\\n' "$FLAVOUR"; cat src/*; } > dist/out
+for d in $(cat deps.txt); do cat $d/dist/out >> dist/out; done
+ls src > dist/list
+wc -c < dist/out
+'''
+
+
+class KnownRunTest(VtTest):
+
+    def setUp(self):
+        super().setUp()
+        self.write('pnpm-workspace.yaml', 'packages: ["packages/*"]\n')
+        self.write('package.json', {'name': 'root', 'private': True})
+        self.write('version', 'v1\n')
+        for name, deps in (('a', ''), ('b', 'a')):
+            self.package(where=f'packages/{name}', tasks={'build': {
+                'command': 'sh ../../step.sh', 'cache': {'env': ['FLAVOUR']},
+                'dependsOn': [{'task': 'build', 'from': 'dependencies'}]}})
+            self.write(f'packages/{name}/src/x', f'{name}\n')
+            self.write(f'packages/{name}/deps.txt',
+                       ''.join(f'../{d}\n' for d in deps))
+        self.write('packages/b/package.json', {
+            'name': 'b', 'dependencies': {'a': 'workspace:*'}})
+        self.write('step.sh', STEP.replace('$0/../', '../../'))
+
+    def build(self, *flags, **options):
+        return self.assertOk(self.vt('run', '-r', *flags, 'build', **options))
+
+    def known_runs(self):
+        status = self.assertOk(self.vt('daemon', 'status'))
+        return int(re.search(r'\((\d+) runs answered', status.out).group(1))
+
+    def settle(self, **options):
+        """Runs until it is known, and returns what it says then."""
+        for _ in range(6):
+            before = self.known_runs()
+            result = self.build(**options)
+            if self.known_runs() > before:
+                return result
+        raise AssertionError(f'never known\n{result}')
+
+    def assertNotKnown(self, run=None):
+        before = self.known_runs()
+        result = (run or self.build)()
+        self.assertEqual(self.known_runs(), before, f'answered from memory\n{result}')
+        return result
+
+    def test_an_unchanged_run_becomes_known_and_says_the_same(self):
+        self.build()
+        slow = self.build(env={'VT_VERIFY': 'stat'})
+        fast = self.settle()
+        self.assertEqual((fast.out, fast.err), (slow.out, slow.err))
+        self.assertIn('2/2 cache hit (100%)', fast.out)
+
+    def test_verify_by_stat_is_never_answered_from_memory(self):
+        self.build()
+        for _ in range(5):
+            self.assertNotKnown(lambda: self.build(env={'VT_VERIFY': 'stat'}))
+
+    def test_other_requests_are_other_runs(self):
+        self.build()
+        self.settle()
+        self.assertNotKnown(lambda: self.build(env={'FLAVOUR': 'vanilla'}))
+        self.assertIn('vanilla', self.read('packages/b/dist/out'))
+        self.assertNotKnown(lambda: self.build('-v'))
+        self.assertNotKnown(lambda: self.build('--force'))
+        # Back again: the outputs are those of another variable.
+        self.assertNotIn('vanilla', self.settle() and self.read('packages/b/dist/out'))
+
+    @timeout(240)
+    def test_whatever_changes_is_noticed(self):
+        outside = self.tmp / 'other'
+        source = self.workspace / 'packages/a/src/x'
+        package = self.workspace / 'packages/a'
+
+        def same_size_same_time():
+            info = source.stat()
+            source.write_text('Z\n')
+            os.utime(source, ns=(info.st_atime_ns, info.st_mtime_ns))
+
+        changes = {
+            'content': lambda: source.write_text('other\n'),
+            'content of the same size and time': same_size_same_time,
+            'a new file': lambda: self.write('packages/a/src/new', 'n\n'),
+            'a file less': (package / 'src/new').unlink,
+            'a directory exchanged': lambda: (
+                shutil.copytree(package / 'src', package / 'src2'),
+                (package / 'src2/x').write_text('2\n'),
+                os.rename(package / 'src', outside),
+                os.rename(package / 'src2', package / 'src')),
+            'an input of the tool': lambda: self.write('version', 'v2\n'),
+            'the tool': lambda: self.write(
+                'step.sh', (self.workspace / 'step.sh').read_text() + '# more\n'),
+            'the command': lambda: self.write(
+                'packages/a/vite-task.json', {'tasks': {'build': {
+                    'command': 'sh ../../step.sh && echo more'}}}),
+            'a package more': lambda: self.package(
+                where='packages/c', tasks={'build': 'echo c'}),
+            'a package less': lambda: shutil.rmtree(self.workspace / 'packages/c'),
+        }
+        self.build()
+        for name, change in changes.items():
+            with self.subTest(name):
+                self.settle()
+                change()
+                self.assertNotKnown()
+                slow = self.build(env={'VT_VERIFY': 'stat'})
+                fast = self.settle()
+                # Tasks that wait for nothing come in any order.
+                self.assertEqual(sorted(fast.out.splitlines()),
+                                 sorted(slow.out.splitlines()))
+
+    @timeout(120)
+    def test_outputs_that_somebody_changes_are_restored(self):
+        out = self.workspace / 'packages/a/dist/out'
+        self.build()
+        built = self.snapshot('packages')
+        changes = {
+            'removed': lambda: shutil.rmtree(self.workspace / 'packages/a/dist'),
+            'one removed': out.unlink,
+            'written': lambda: out.write_text('mine'),
+        }
+        for name, change in changes.items():
+            with self.subTest(name):
+                self.settle()
+                change()
+                self.assertNotKnown()
+                self.assertEqual(self.snapshot('packages'), built)
+
+    def test_a_workspace_made_anew_is_not_the_old_one(self):
+        self.build()
+        self.settle()
+        copy = self.tmp / 'copy'
+        shutil.copytree(self.workspace, copy)
+        holder = os.open(self.workspace, os.O_RDONLY)  # as a shell in it would
+        shutil.rmtree(self.workspace)
+        shutil.copytree(copy, self.workspace)
+        self.write('packages/a/src/x', 'anew\n')
+        self.assertNotKnown()
+        self.assertIn('anew', self.read('packages/b/dist/out'))
+        self.settle()
+        self.write('packages/a/src/x', 'again\n')
+        self.assertNotKnown()
+        self.assertIn('again', self.read('packages/b/dist/out'))
+        os.close(holder)
+
+    def test_a_cleaned_cache_forgets_what_was_known(self):
+        self.build()
+        self.settle()
+        self.assertOk(self.vt('cache', 'clean'))
+        result = self.assertNotKnown()
+        self.assertIn('0/2 cache hit', result.out)
+
+    def test_last_details_are_those_of_the_last_run(self):
+        self.build()
+        self.settle()
+        self.assertOk(self.vt('run', 'a#build'))
+        self.assertNotIn('b#build', self.vt('run', '--last-details').out)
+        self.build()
+        self.assertIn('b#build', self.vt('run', '--last-details').out)
+
+    def test_uncached_tasks_always_run(self):
+        self.package(where='packages/a', tasks={'build': {
+            'command': 'echo ran >> ../../ran', 'cache': False}})
+        for count in range(1, 5):
+            self.build()
+            self.assertEqual(self.read('ran').count('ran'), count)
+
+    def test_another_name_of_a_source_is_seen_through(self):
+        source = self.workspace / 'packages/a/src/x'
+        self.build()
+        self.settle()
+        os.link(source, self.workspace / 'packages/a/src/y')
+        self.assertNotKnown()
+        self.settle()
+        # Written by a name in a directory that nobody watches.
+        os.link(source, self.tmp / 'outside')
+        source.write_text('linked\n')
+        self.build()
+        self.settle()
+        (self.tmp / 'outside').write_text('through\n')
+        self.assertNotKnown()
+        self.assertIn('through', self.read('packages/b/dist/out'))
+
+    @requires('root')
+    def test_a_mount_over_a_source_directory_is_noticed(self):
+        source = self.workspace / 'packages/a/src'
+        self.build()
+        self.settle()
+        if subprocess.run(['mount', '-t', 'tmpfs', 'none', source],
+                          check=False).returncode:
+            self.skipTest('REQUIRES(mount): cannot mount')
+        try:
+            self.write('packages/a/src/mounted', 'mounted\n')
+            self.assertNotKnown()
+            self.assertIn('mounted', self.read('packages/b/dist/out'))
+        finally:
+            subprocess.run(['umount', source], check=True)
+        self.assertNotKnown()
+        self.assertNotIn('mounted', self.read('packages/b/dist/out'))
