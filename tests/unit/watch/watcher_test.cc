@@ -291,6 +291,24 @@ TEST_F(WatcherTest, ARecreatedWorkspaceIsWatchedAnew) {
   ::close(held);
 }
 
+// While it is held open, the kernel does not report the end of a directory that
+// was removed.
+TEST_F(WatcherTest, ADirectoryThatSomebodyHoldsIsNotTakenForItsSuccessor) {
+  for (const char* name : {"", "a", "a/src"}) {
+    const fs::path directory = name[0] == '\0' ? root_ : root_ / name;
+    const std::string missing = (fs::path(name) / "missing").string();
+    ASSERT_NE(Lease(Paths({missing, "a/src/x"})), nullptr);
+    const int held = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY);
+    fs::remove_all(directory);
+    fs::create_directories(root_ / "a/src");
+    Write(root_ / "a/src/x", "x");
+    EXPECT_FALSE(Survives(Paths({missing}), [&] {
+      Write(directory / "missing", "y");
+    })) << name;
+    ::close(held);
+  }
+}
+
 TEST_F(WatcherTest, ADirectoryThatCameBackIsWatchedAnew) {
   const base::Consulted consulted = Paths({"a/src/x"});
   ASSERT_NE(Lease(consulted), nullptr);
