@@ -4,6 +4,9 @@
 
 #include <unistd.h>
 
+#include <iterator>
+#include <utility>
+
 namespace vt::base {
 namespace {
 
@@ -21,6 +24,17 @@ ConsultedScope::ConsultedScope(Consulted* out) : outer_(Current()) {
 }
 
 ConsultedScope::~ConsultedScope() { Current() = outer_; }
+
+void Consulted::Add(Consulted other) {
+  paths.insert(paths.end(), std::make_move_iterator(other.paths.begin()),
+               std::make_move_iterator(other.paths.end()));
+  listings.insert(listings.end(),
+                  std::make_move_iterator(other.listings.begin()),
+                  std::make_move_iterator(other.listings.end()));
+  unwatchable = unwatchable || other.unwatchable;
+}
+
+Consulted* NotesOfThread() { return Current(); }
 
 void NoteConsulted(absl::string_view path, bool follows, bool has_other_names) {
   if (Consulted* current = Current()) {

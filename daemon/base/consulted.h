@@ -31,6 +31,8 @@ struct Consulted {
   std::vector<Listing> listings;
   // It depends on something that cannot be watched: git, another program.
   bool unwatchable = false;
+
+  void Add(Consulted other);
 };
 
 // While it lives, what this thread notes goes to `*out`, which outlives it;
@@ -45,6 +47,10 @@ class ConsultedScope {
  private:
   Consulted* const outer_;
 };
+
+// Where this thread's notes go; null: nowhere. A computation that has others
+// work for it gives each a Consulted of its own, and adds that here.
+Consulted* NotesOfThread();
 
 // These do nothing outside of a scope.
 void NoteConsulted(absl::string_view path, bool follows,

@@ -80,6 +80,10 @@ class ActionCacheImpl final : public ActionCache {
                    const base::Digest& digest) override;
   fingerprint::FileDigests& files() override { return files_; }
   uint64_t generation() const override { return generation_.load(); }
+  HitUse UseOf(const ActionKey& key, const Hit& hit) const override {
+    return {ResultKey(hit.strong, hit.result), key.root, key.position};
+  }
+  void NoteUse(const HitUse& use) override { pending_hits_.Note(use, now_()); }
   absl::Status Clean() override;
   absl::StatusOr<SweepReport> Sweep(const SweepRequest& request) override;
   absl::StatusOr<CacheSize> Measure(const std::string& root,
@@ -92,6 +96,20 @@ class ActionCacheImpl final : public ActionCache {
   void Close() override;
 
  private:
+  // Over what removes results. The number changes at the end: who has found one
+  // before it went keeps it under the old number. Thread-compatible.
+  class Removal {
+   public:
+    explicit Removal(std::atomic<uint64_t>* generation)
+        : generation_(generation) {}
+    Removal(const Removal&) = delete;
+    Removal& operator=(const Removal&) = delete;
+    ~Removal() { ++*generation_; }
+
+   private:
+    std::atomic<uint64_t>* const generation_;
+  };
+
   // Keeps the database open while it exists. Thread-compatible.
   class Use {
    public:
@@ -131,6 +149,11 @@ class ActionCacheImpl final : public ActionCache {
   absl::Status Write(const ActionKey& key, const StoredAction& action,
                      uint64_t blob_bytes);
   void PutTotals(Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  // A blob that is lost or damaged may be that of other results, too.
+  absl::Status NoteLoss(absl::Status status) {
+    generation_ += absl::IsDataLoss(status) ? 1 : 0;
+    return status;
+  }
   bool MayWrite() const;
   void NoteWrite(const absl::Status& status);
 
@@ -191,8 +214,7 @@ LookupResult ActionCacheImpl::Find(const ActionKey& key, bool is_use) {
   Search search(*database_, in_use_, key, weak, MakeWorld(key, weak));
   LookupResult found = search.Find();
   if (found.hit.has_value() && is_use) {
-    pending_hits_.Note(ResultKey(found.hit->strong, found.hit->result), key,
-                       now_());
+    pending_hits_.Note(UseOf(key, *found.hit), now_());
     Touch(key, weak, search, *found.hit);
   }
   return found;
@@ -238,8 +260,8 @@ absl::Status ActionCacheImpl::Restore(const ActionKey& key, const Hit& hit,
   if (!use.is_open()) {
     return absl::UnavailableError("the cache is closed");
   }
-  return RestoreOutputs({key.root, key.umask}, hit.result, blobs_, &files_,
-                        notes);
+  return NoteLoss(RestoreOutputs({key.root, key.umask}, hit.result, blobs_,
+                                 &files_, notes));
 }
 
 absl::StatusOr<std::vector<LogChunk>> ActionCacheImpl::ReadLog(const Hit& hit) {
@@ -247,7 +269,9 @@ absl::StatusOr<std::vector<LogChunk>> ActionCacheImpl::ReadLog(const Hit& hit) {
   if (!use.is_open()) {
     return absl::UnavailableError("the cache is closed");
   }
-  return LoadLog(hit.result, blobs_);
+  absl::StatusOr<std::vector<LogChunk>> log = LoadLog(hit.result, blobs_);
+  NoteLoss(log.status()).IgnoreError();
+  return log;
 }
 
 std::optional<NotStored> ActionCacheImpl::Store(const ActionKey& key,
@@ -300,8 +324,15 @@ absl::Status ActionCacheImpl::Write(const ActionKey& key,
   Batch batch;
   PutStored(*database_, key, action, now_(), &batch);
   uint64_t bytes = blob_bytes;
+  bool replaces = false;
   for (const Batch::Change& change : batch.changes) {
     bytes += change.key.size() + change.value.size();
+    replaces = replaces || (change.table == store::Table::kResults &&
+                            database_->Get(change.table, change.key).ok());
+  }
+  std::optional<Removal> removal;
+  if (replaces) {
+    removal.emplace(&generation_);
   }
   totals_.set_bytes(totals_.bytes() + static_cast<int64_t>(bytes));
   totals_.set_results(totals_.results() + 1);
@@ -318,8 +349,8 @@ absl::Status ActionCacheImpl::Clean() {
   if (!use.is_open()) {
     return absl::UnavailableError("the cache is closed");
   }
-  ++generation_;
   const base::MutexLock alone(&upkeep_mutex_);
+  const Removal removal(&generation_);
   const base::MutexLock lock(&write_mutex_);
   // Records first: a blob without a record is waste, the reverse a lost hit.
   const absl::Status cleared = database_->Clear();
@@ -352,6 +383,7 @@ absl::StatusOr<SweepReport> ActionCacheImpl::Sweep(
     return absl::UnavailableError("the cache is closed");
   }
   const base::MutexLock alone(&upkeep_mutex_);
+  const Removal removal(&generation_);
   SaveHitsOpen();
   SweepRequest mine = request;
   mine.pace = UntilClosed(request.pace);
@@ -400,6 +432,7 @@ absl::StatusOr<VerifyReport> ActionCacheImpl::Verify(const Pace& pace) {
     return absl::UnavailableError("the cache is closed");
   }
   const base::MutexLock alone(&upkeep_mutex_);
+  const Removal removal(&generation_);
   absl::StatusOr<VerifyReport> report =
       cache::Verify(Parts(), UntilClosed(pace));
   if (!absl::IsDataLoss(report.status())) {

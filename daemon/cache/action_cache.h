@@ -54,6 +54,12 @@ struct Hit {
   // held.
   std::shared_ptr<const Lease> lease;
 };
+// That a result served an action: garbage collection goes by it.
+struct HitUse {
+  std::string result;  // its key in the database
+  std::string root;
+  std::string position;
+};
 struct Miss {
   // All differences against the nearest earlier result, sorted as they are
   // shown. Empty with first_run: nothing to compare with.
@@ -168,9 +174,14 @@ class ActionCache {
 
   virtual fingerprint::FileDigests& files() = 0;
 
-  // Another number whenever stored results were taken away. What was found at
-  // an older one must be looked up again. No I/O.
+  // Another number whenever stored results were taken away, replaced, or found
+  // damaged. What was found at an older one must be looked up again. No I/O.
   virtual uint64_t generation() const = 0;
+
+  // For a hit of a run that did not look it up because nothing has changed
+  // since: it counts as one that Lookup has found now.
+  virtual HitUse UseOf(const ActionKey& key, const Hit& hit) const = 0;
+  virtual void NoteUse(const HitUse& use) = 0;
 
   // Forgets everything. Running stores may still land.
   virtual absl::Status Clean() = 0;

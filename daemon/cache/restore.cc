@@ -20,6 +20,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/file.h"
 #include "daemon/base/mutex.h"
 #include "daemon/base/status.h"
@@ -247,7 +248,10 @@ absl::Status RestoreMany(const RestoreTarget& target,
   std::atomic<size_t> next{0};
   base::Mutex mutex;
   absl::Status first_error;
+  base::Consulted* const notes = base::NotesOfThread();
   const auto work = [&] {
+    base::Consulted consulted;
+    const base::ConsultedScope scope(notes == nullptr ? nullptr : &consulted);
     Restorer restorer(target, blobs, files);
     absl::Status status = restorer.Open();
     // Some at a time: neighbours are in the same directory.
@@ -259,10 +263,13 @@ absl::Status RestoreMany(const RestoreTarget& target,
         status = restorer.Restore(*outputs[i]);
       }
     }
+    const base::MutexLock lock(&mutex);
     if (!status.ok()) {
       next = outputs.size();
-      base::MutexLock lock(&mutex);
       first_error.Update(status);
+    }
+    if (notes != nullptr) {
+      notes->Add(std::move(consulted));
     }
   };
   std::vector<std::thread> threads;

@@ -65,11 +65,10 @@ void PutUsage(const store::Database& database, absl::string_view result_key,
   batch->Put(Table::kUsage, result_key, usage.SerializeAsString());
 }
 
-void PendingHits::Note(const std::string& result_key, const ActionKey& key,
-                       absl::Time now) {
+void PendingHits::Note(const HitUse& use, absl::Time now) {
   const base::MutexLock lock(&mutex_);
-  if (hits_.size() < kMaxPending || hits_.count(result_key) > 0) {
-    hits_[result_key] = {now, key.root, key.position};
+  if (hits_.size() < kMaxPending || hits_.count(use.result) > 0) {
+    hits_[use.result] = {now, use.root, use.position};
   }
 }
 

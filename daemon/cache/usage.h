@@ -36,8 +36,7 @@ void PutUsage(const store::Database& database, absl::string_view result_key,
 // Hits that are not written yet. Thread-safe.
 class PendingHits {
  public:
-  void Note(const std::string& result_key, const ActionKey& key,
-            absl::Time now);
+  void Note(const HitUse& use, absl::Time now);
   bool empty() const;
   // Moves them into `batch`. The caller keeps others from writing usage before
   // the batch is; it is lost if that fails.

@@ -308,7 +308,7 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
     const bool absent = error == ENOENT || error == ENOTDIR || error == ELOOP ||
                         error == ENAMETOOLONG;
     state.type = absent ? Value::MISSING : Value::UNREADABLE;
-    state.is_blocked = errno == ENOTDIR;
+    state.is_blocked = error == ENOTDIR;
     return state;
   }
   base::NoteConsulted(path, follow, S_ISREG(st.st_mode) && st.st_nlink > 1);

@@ -77,6 +77,7 @@ class ActionImpl final : public Action {
   void LookUp();
   bool MayBeKnown() const;
   bool UseKnown();
+  bool IsLookedUpBy(const KnownHit& known) const;
   void KeepKnown(const Found& found);
   void OnFound(Found found);
   void Replay(Found found);
@@ -112,7 +113,7 @@ class ActionImpl final : public Action {
   bool holds_key_ = false;
   base::Digest weak_;
   uint64_t cache_generation_ = 0;  // when it was looked up
-  watch::LeasePtr lease_;          // of a hit
+  KnownHitPtr known_;              // once it is a hit that may be known
   std::optional<storage::Value> globs_before_;
 
   // While running: ours, or the shim's.
@@ -203,35 +204,46 @@ bool ActionImpl::MayBeKnown() const {
 bool ActionImpl::UseKnown() {
   // Steps before it may have changed something.
   engine_->options.watcher->Drain();
-  const KnownHit* known = engine_->known.hits.Find(
-      context_->root, step_->position, weak_, EnvDigest(*step_->tool_env),
-      engine_->cache->generation());
-  if (known == nullptr) {
+  KnownHitPtr known =
+      engine_->known.hits.Find(context_->root, step_->position);
+  if (known == nullptr || !IsLookedUpBy(*known) || !known->lease->holds()) {
     return false;
   }
+  engine_->cache->NoteUse(known->use);
   Found found;
   found.restored = true;
   found.log = known->log;
   found.saved_us = known->saved_us;
-  lease_ = known->lease;
+  known_ = std::move(known);
   Replay(std::move(found));
   return true;
 }
 
+// Whether it was looked up for what this one would be.
+bool ActionImpl::IsLookedUpBy(const KnownHit& known) const {
+  return known.weak == weak_ && known.umask == step_->umask &&
+         known.cache_generation == cache_generation_ &&
+         known.env == EnvDigest(*step_->tool_env);
+}
+
+// Or forgets what was: this lookup is the last at its position.
 void ActionImpl::KeepKnown(const Found& found) {
-  lease_ = found.lease;
-  if (lease_ == nullptr) {
+  if (found.lease == nullptr) {
     engine_->known.hits.Forget(context_->root, step_->position);
     return;
   }
   KnownHit hit;
   hit.weak = weak_;
   hit.env = EnvDigest(*step_->tool_env);
+  hit.umask = step_->umask;
   hit.cache_generation = cache_generation_;
-  hit.lease = lease_;
+  hit.lease = found.lease;
+  hit.strong = found.lookup.hit->strong;
+  hit.use = engine_->cache->UseOf(Key(), *found.lookup.hit);
   hit.log = found.log;
   hit.saved_us = found.saved_us;
-  engine_->known.hits.Keep(context_->root, step_->position, std::move(hit));
+  known_ = std::make_shared<const KnownHit>(std::move(hit));
+  engine_->known.hits.Keep(context_->root, step_->position, known_);
 }
 
 void ActionImpl::LookUp() {
@@ -262,9 +274,7 @@ void ActionImpl::OnFound(Found found) {
   for (const std::string& note : found.notes) {
     finished_.add_notes(note);
   }
-  if (MayBeKnown()) {
-    KeepKnown(found);
-  }
+  KeepKnown(found);
   if (found.restored) {
     NoteRoot(found.lookup.hit->result);
     Replay(std::move(found));
@@ -599,6 +609,8 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
   }
   if (result_.has_value()) {
     finished_.set_strong(std::string(result_->strong.AsBytes()));
+  } else if (known_ != nullptr) {
+    finished_.set_strong(std::string(known_->strong.AsBytes()));
   }
   TellAround();
   TransitionTo(State::kDone);
@@ -613,7 +625,7 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
     host_->Emit(std::move(event));
   }
   if (step_->kind != plan::Step::Kind::kEcho) {
-    host_->RestsOn(std::move(lease_));
+    host_->RestsOn(std::move(known_));
   }
   host_->ActionDone(
       ref_.index(),

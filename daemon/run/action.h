@@ -53,7 +53,7 @@ class ActionHost {
   virtual void Execute(vtask::v1::RunResponse::Execute execute) = 0;
   // What its outcome rests on: while that holds, the action would do the same
   // again. Null: nobody knows. Once, before ActionDone, of all but echo.
-  virtual void RestsOn(watch::LeasePtr lease) = 0;
+  virtual void RestsOn(KnownHitPtr hit) = 0;
   // The last call; the action may be destroyed after it returns.
   virtual void ActionDone(uint32_t index, ActionOutcome outcome,
                           int exit_code) = 0;

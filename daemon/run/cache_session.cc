@@ -23,6 +23,7 @@
 #include "daemon/run/caller.h"
 #include "daemon/run/housekeeping.h"
 #include "daemon/run/live_line.h"
+#include "daemon/run/run_log.h"
 #include "daemon/workspace/members.h"
 #include "daemon/workspace/sources.h"
 
@@ -63,6 +64,7 @@ struct Job {
   std::string cwd;
   std::string directory;
   std::string runs;    // of history
+  const RunLog* run_log = nullptr;
   std::string schema;  // URL
   std::shared_ptr<Talk> talk;
 };
@@ -156,6 +158,7 @@ absl::StatusOr<Answer> Status(const Job& job, const cache::Pace& pace) {
 }
 
 absl::StatusOr<Answer> Work(const Job& job) {
+  job.run_log->Settle();
   const cache::Pace pace = [&](const cache::Progress& progress) {
     return job.talk->Step(progress);
   };
@@ -249,6 +252,7 @@ void CacheSession::Start() {
   job.cwd = FactsOf(start_.caller()).cwd;
   job.directory = engine_->options.cache_directory;
   job.runs = RunsDirectory(*engine_);
+  job.run_log = engine_->run_log;
   job.schema = base::FileUrl(
       base::JoinPath(engine_->options.schema_directory, "cache.schema.json"));
   job.talk = talk_;

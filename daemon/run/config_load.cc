@@ -108,7 +108,7 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
         [this](absl::StatusOr<Scanned> scanned) {
           if (scanned.ok()) {
             settings_ = scanned->settings;
-            rests_on_.push_back(std::move(scanned->lease));
+            rests_on_.leases.push_back(std::move(scanned->lease));
           }
           if (cancelled_ || !scanned.ok() || !scanned->step.has_value()) {
             Finish(scanned.ok() ? absl::StatusOr<SharedWorkspace>(
@@ -159,8 +159,8 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
   void Execute(vtask::v1::RunResponse::Execute /*execute*/) override {
     // A cached step is never the shim's.
   }
-  void RestsOn(watch::LeasePtr lease) override {
-    rests_on_.push_back(std::move(lease));
+  void RestsOn(KnownHitPtr hit) override {
+    rests_on_.hits.push_back(std::move(hit));
   }
   void ActionDone(uint32_t /*index*/, ActionOutcome outcome,
                   int exit_code) override {
@@ -202,7 +202,7 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
             Finish(assembled.status());
             return;
           }
-          rests_on_.push_back(std::move(assembled->lease));
+          rests_on_.leases.push_back(std::move(assembled->lease));
           Finish(std::move(assembled->workspace));
         });
   }
@@ -215,7 +215,7 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
     } else if (!workspace.ok()) {
       hooks.on_done(workspace.status());
     } else {
-      if (watcher_ != nullptr && !is_known_ && AllHold(rests_on_)) {
+      if (watcher_ != nullptr && !is_known_ && rests_on_.Holds()) {
         KnownWorkspace known;
         if (!input_.scripts.empty()) {
           known.env = EnvDigest(input_.env);
@@ -236,7 +236,7 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
   const Hooks hooks_;
   watch::Watcher* const watcher_;  // null: look at every file
   bool is_known_ = false;
-  Leases rests_on_;
+  Basis rests_on_;
   ConfigStepInput input_;
   settings::Settings settings_;
   workspace::Sources sources_;

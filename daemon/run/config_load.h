@@ -26,8 +26,8 @@ struct LoadedWorkspace {
   // Why the evaluation will be done again next time, for -vv; "" if it was
   // stored, or nothing had to be evaluated.
   std::string not_stored;
-  // That it would be loaded so again; with a null in it: nobody knows.
-  Leases rests_on;
+  // While that holds it would be loaded so again.
+  Basis rests_on;
 };
 
 // Loop-bound.

@@ -42,6 +42,7 @@ struct RunningAction {
 };
 
 class Housekeeping;
+class RunLog;
 
 // Loop-bound.
 struct Engine {
@@ -52,6 +53,7 @@ struct Engine {
   std::string cache_error;
   RunnerOptions options;
   Housekeeping* housekeeping = nullptr;  // never null in a running daemon
+  RunLog* run_log = nullptr;             // the same
   InFlight in_flight;
   Known known;
   std::map<ActionId, RunningAction> running;

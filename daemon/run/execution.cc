@@ -197,8 +197,8 @@ void Execution::Emit(vtask::v1::RunEvent event) {
   stream_->Emit(std::move(event));
 }
 
-void Execution::RestsOn(watch::LeasePtr lease) {
-  stream_->RestsOn(std::move(lease));
+void Execution::RestsOn(KnownHitPtr hit) {
+  stream_->RestsOn(std::move(hit));
 }
 
 void Execution::Execute(vtask::v1::RunResponse::Execute execute) {

@@ -30,7 +30,7 @@ class RunStream {
   virtual void Emit(vtask::v1::RunEvent event) = 0;
   virtual void Execute(vtask::v1::RunResponse::Execute execute) = 0;
   // As ActionHost::RestsOn.
-  virtual void RestsOn(watch::LeasePtr lease) = 0;
+  virtual void RestsOn(KnownHitPtr hit) = 0;
 };
 
 // Loop-bound.
@@ -78,7 +78,7 @@ class Execution final : private ActionHost {
   // ActionHost:
   void Emit(vtask::v1::RunEvent event) override;
   void Execute(vtask::v1::RunResponse::Execute execute) override;
-  void RestsOn(watch::LeasePtr lease) override;
+  void RestsOn(KnownHitPtr hit) override;
   void ActionDone(uint32_t index, ActionOutcome outcome,
                   int exit_code) override;
 

@@ -13,6 +13,9 @@ namespace {
 constexpr size_t kMaxHits = 20'000;
 constexpr size_t kMaxWorkspaces = 8;
 constexpr size_t kMaxRuns = 16;
+// What raises no event (docs/FRESHNESS.md, Limits) goes unseen for so long at
+// most. A full look at 100 000 files takes half a second: once an hour.
+constexpr absl::Duration kLookAgainAfter = absl::Hours(1);
 
 // The entry of `key`, moved to the front; null if there is none.
 template <typename Value>
@@ -43,11 +46,19 @@ void PutFirst(std::vector<std::pair<std::string, Value>>* entries,
 
 }  // namespace
 
-bool AllHold(const Leases& leases) {
+void Basis::Add(const Basis& other) {
+  leases.insert(leases.end(), other.leases.begin(), other.leases.end());
+  hits.insert(hits.end(), other.hits.begin(), other.hits.end());
+}
+
+bool Basis::Holds() const {
   return std::all_of(leases.begin(), leases.end(),
                      [](const watch::LeasePtr& lease) {
                        return lease != nullptr && lease->holds();
-                     });
+                     }) &&
+         std::all_of(hits.begin(), hits.end(), [](const KnownHitPtr& hit) {
+           return hit != nullptr && !hit->is_superseded && hit->lease->holds();
+         });
 }
 
 base::Digest EnvDigest(const base::EnvMap& env) {
@@ -58,24 +69,15 @@ base::Digest EnvDigest(const base::EnvMap& env) {
   return sink.Finish();
 }
 
-const KnownHit* KnownHits::Find(const std::string& root,
-                                const std::string& position,
-                                const base::Digest& weak,
-                                const base::Digest& env,
-                                uint64_t cache_generation) const {
+KnownHitPtr KnownHits::Find(const std::string& root,
+                            const std::string& position) const {
   const auto found = hits_.find(std::make_pair(root, position));
-  if (found == hits_.end()) {
-    return nullptr;
-  }
-  const KnownHit& hit = found->second;
-  return hit.weak == weak && hit.env == env &&
-                 hit.cache_generation == cache_generation && hit.lease->holds()
-             ? &hit
-             : nullptr;
+  return found == hits_.end() ? nullptr : found->second;
 }
 
 void KnownHits::Keep(const std::string& root, const std::string& position,
-                     KnownHit hit) {
+                     KnownHitPtr hit) {
+  Forget(root, position);
   if (hits_.size() >= kMaxHits) {
     hits_.clear();
   }
@@ -83,13 +85,17 @@ void KnownHits::Keep(const std::string& root, const std::string& position,
 }
 
 void KnownHits::Forget(const std::string& root, const std::string& position) {
-  hits_.erase(std::make_pair(root, position));
+  const auto found = hits_.find(std::make_pair(root, position));
+  if (found != hits_.end()) {
+    found->second->is_superseded = true;
+    hits_.erase(found);
+  }
 }
 
 const KnownWorkspace* KnownWorkspaces::Find(const std::string& cwd,
                                             const base::EnvMap& env) {
   const KnownWorkspace* known = Touch(&entries_, cwd);
-  return known != nullptr && AllHold(known->rests_on) &&
+  return known != nullptr && known->rests_on.Holds() &&
                  (!known->env.has_value() || *known->env == EnvDigest(env))
              ? known
              : nullptr;
@@ -99,14 +105,14 @@ void KnownWorkspaces::Keep(const std::string& cwd, KnownWorkspace workspace) {
   PutFirst(&entries_, cwd, std::move(workspace), kMaxWorkspaces);
 }
 
-const KnownRun* KnownRuns::Find(const std::string& request) {
-  const auto* known = Touch(&entries_, request);
-  return known == nullptr ? nullptr : known->get();
+KnownRunPtr KnownRuns::Find(const std::string& request) {
+  const KnownRunPtr* known = Touch(&entries_, request);
+  return known == nullptr ? nullptr : *known;
 }
 
 void KnownRuns::Keep(std::string request, KnownRun run) {
   PutFirst(&entries_, std::move(request),
-           std::make_unique<KnownRun>(std::move(run)), kMaxRuns);
+           std::make_shared<const KnownRun>(std::move(run)), kMaxRuns);
 }
 
 void KnownRuns::Forget(const std::string& request) {
@@ -114,6 +120,20 @@ void KnownRuns::Forget(const std::string& request) {
       std::remove_if(entries_.begin(), entries_.end(),
                      [&](const auto& entry) { return entry.first == request; }),
       entries_.end());
+}
+
+void Known::Clear() {
+  hits.Clear();
+  workspaces.Clear();
+  runs.Clear();
+}
+
+void Known::Refresh(absl::Time now) {
+  // Also if the clock was set back.
+  if (now < since_ || now - since_ > kLookAgainAfter) {
+    Clear();
+    since_ = now;
+  }
 }
 
 }  // namespace vt::run

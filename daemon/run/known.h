@@ -7,9 +7,10 @@
 
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@
 
 #include "daemon/base/digest.h"
 #include "daemon/base/env_query.h"
+#include "daemon/cache/action_cache.h"
 #include "daemon/settings/settings.h"
 #include "daemon/watch/watcher.h"
 #include "daemon/workspace/workspace.h"
@@ -30,44 +32,56 @@ namespace vt::run {
 
 using Leases = std::vector<watch::LeasePtr>;
 
-// Whether none is null and all hold.
-bool AllHold(const Leases& leases);
-
 // Of a whole environment: two have the same only if they are equal.
 base::Digest EnvDigest(const base::EnvMap& env);
 
 // A hit: the inputs are those of its result, and the outputs are in place.
 struct KnownHit {
+  // What it was looked up for, beside the files.
   base::Digest weak;
   base::Digest env;  // what tools may have asked for
+  mode_t umask = 0;
   // ActionCache::generation when it was looked up.
   uint64_t cache_generation = 0;
-  watch::LeasePtr lease;
+  watch::LeasePtr lease;  // not null
+  base::Digest strong;
+  cache::HitUse use;
   std::vector<vtask::storage::v1::LogChunk> log;
   int64_t saved_us = 0;
+  // Its position has been looked up again since: what holds of that is told by
+  // the newer one, or nobody knows. Loop-bound.
+  mutable bool is_superseded = false;
+};
+using KnownHitPtr = std::shared_ptr<const KnownHit>;
+
+// What an answer rests on.
+struct Basis {
+  Leases leases;                  // a null is one that could not be had
+  std::vector<KnownHitPtr> hits;  // the same
+  void Add(const Basis& other);
+  // Whether nothing of it has changed.
+  bool Holds() const;
 };
 
 // Loop-bound.
 class KnownHits {
  public:
-  // The hit at `position` of `root`; null if none is known that holds.
-  const KnownHit* Find(const std::string& root, const std::string& position,
-                       const base::Digest& weak, const base::Digest& env,
-                       uint64_t cache_generation) const;
+  // The hit at `position` of `root`; null if none is known.
+  KnownHitPtr Find(const std::string& root, const std::string& position) const;
   // A position has one: the last.
-  void Keep(const std::string& root, const std::string& position, KnownHit hit);
+  void Keep(const std::string& root, const std::string& position,
+            KnownHitPtr hit);
   void Forget(const std::string& root, const std::string& position);
   void Clear() { hits_.clear(); }
-  bool empty() const { return hits_.empty(); }
 
  private:
-  absl::flat_hash_map<std::pair<std::string, std::string>, KnownHit> hits_;
+  absl::flat_hash_map<std::pair<std::string, std::string>, KnownHitPtr> hits_;
 };
 
 struct KnownWorkspace {
   // Of the variables, if configurations were evaluated with them.
   std::optional<base::Digest> env;
-  Leases rests_on;
+  Basis rests_on;
   std::shared_ptr<const workspace::Workspace> workspace;
   settings::Settings settings;
 };
@@ -92,28 +106,26 @@ struct KnownRun {
     std::string bytes;
   };
   std::string root;
-  Leases rests_on;
+  Basis rests_on;
+  // ActionCache::generation when it began.
   uint64_t cache_generation = 0;
-  // Then it goes the whole way again, which tells the cache what is in use.
-  absl::Time until;
   std::vector<Piece> output;
-  // Of --last-details: a serialised RunRecord, and its number.
-  std::string record;
-  uint64_t record_number = 0;
+  std::string record;  // a serialised RunRecord
 };
+using KnownRunPtr = std::shared_ptr<const KnownRun>;
 
 // By request, in full; few, the last used stay. Loop-bound.
 class KnownRuns {
  public:
   // Null if none is known. Whether it holds is for the caller to ask.
-  const KnownRun* Find(const std::string& request);
+  KnownRunPtr Find(const std::string& request);
   void Keep(std::string request, KnownRun run);
   void Forget(const std::string& request);
   void Clear() { entries_.clear(); }
 
  private:
   // Last used first.
-  std::vector<std::pair<std::string, std::unique_ptr<KnownRun>>> entries_;
+  std::vector<std::pair<std::string, KnownRunPtr>> entries_;
 };
 
 // Loop-bound.
@@ -121,16 +133,14 @@ struct Known {
   KnownHits hits;
   KnownWorkspaces workspaces;
   KnownRuns runs;
-  // Numbers of the records that are kept for --last-details, by root.
-  std::map<std::string, uint64_t> last_records;
-  uint64_t next_record = 1;
   uint64_t answered_runs = 0;
 
-  void Clear() {
-    hits.Clear();
-    workspaces.Clear();
-    runs.Clear();
-  }
+  void Clear();
+  // Forgets what is so old that everything is to be looked at again.
+  void Refresh(absl::Time now);
+
+ private:
+  absl::Time since_ = absl::InfinitePast();
 };
 
 }  // namespace vt::run

@@ -8,12 +8,16 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
 #include "daemon/loop/fd_watch.h"
 #include "daemon/run/caller.h"
 #include "daemon/run/config_load.h"
 #include "daemon/run/engine.h"
 #include "daemon/run/housekeeping.h"
 #include "daemon/run/planning.h"
+#include "daemon/run/run_log.h"
 #include "daemon/run/session.h"
 
 namespace vt::run {
@@ -28,8 +32,10 @@ class RunnerImpl final : public Runner {
       : engine_(std::move(engine)),
         housekeeping_(
             engine_.loop, engine_.cache, [this] { return LimitsNow(); },
-            RunsDirectory(engine_)) {
+            RunsDirectory(engine_)),
+        run_log_(engine_.loop, RunsDirectory(engine_)) {
     engine_.housekeeping = &housekeeping_;
+    engine_.run_log = &run_log_;
   }
 
   RunId Start(vtask::v1::RunStart start, RunSink* sink) override {
@@ -43,6 +49,7 @@ class RunnerImpl final : public Runner {
     hooks.on_done = [this](RunId done) { Forget(done); };
     housekeeping_.SetBusy(true);
     drop_known_.reset();
+    engine_.known.Refresh(absl::Now());
     Session* session =
         (sessions_[id] = Session::Create(id, &engine_, std::move(start), sink,
                                          std::move(hooks)))
@@ -270,6 +277,7 @@ class RunnerImpl final : public Runner {
 
   Engine engine_;
   Housekeeping housekeeping_;
+  RunLog run_log_;
   // While nothing runs.
   std::unique_ptr<loop::Timer> drop_known_;
   std::map<RunId, std::unique_ptr<Session>> sessions_;

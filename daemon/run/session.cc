@@ -14,7 +14,6 @@
 
 #include "daemon/base/path.h"
 #include "daemon/base/version.h"
-#include "daemon/history/runs.h"
 #include "daemon/loop/fd_watch.h"
 #include "daemon/migrate/migrate.h"
 #include "daemon/plan/command_line.h"
@@ -30,8 +29,10 @@
 #include "daemon/run/execution.h"
 #include "daemon/run/explain.h"
 #include "daemon/run/live_line.h"
+#include "daemon/run/memo.h"
 #include "daemon/run/nested_run.h"
 #include "daemon/run/planning.h"
+#include "daemon/run/run_log.h"
 #include "daemon/run/selection.h"
 #include "daemon/run/trace_session.h"
 #include "daemon/watch/computation.h"
@@ -44,13 +45,6 @@ using vtask::v1::Notice;
 using vtask::v1::RunEvent;
 using vtask::v1::RunResponse;
 
-// Bounds what a known run takes in memory (a guess).
-constexpr size_t kMaxKnownOutput = 1 << 20;
-// What is sent at once when it is answered from memory: as service/ cuts it.
-constexpr size_t kPiece = 60 << 10;
-// The cache forgets what nobody uses: a known run asks it again this often.
-constexpr absl::Duration kKnownFor = absl::Hours(1);
-
 class SessionImpl final : public Session, private RunStream {
  public:
   SessionImpl(RunId id, Engine* engine, vtask::v1::RunStart start,
@@ -62,7 +56,8 @@ class SessionImpl final : public Session, private RunStream {
         sink_(sink),
         hooks_(std::move(hooks)),
         facts_(FactsOf(start_.caller())),
-        context_(ContextOf(start_.caller())) {}
+        context_(ContextOf(start_.caller())),
+        memo_(engine) {}
 
   void Start() override;
   void Signal(int number) override;
@@ -82,7 +77,6 @@ class SessionImpl final : public Session, private RunStream {
   void StartRun(plan::RunFlags flags);
   // Says what an equal run said before, if nothing has changed since.
   bool AnswerAsBefore();
-  void KeepAsKnown(std::string record);
   void OnLoaded(absl::StatusOr<LoadedWorkspace> loaded);
   // Lets the user choose a task, and goes on with it.
   void StartSelection(std::string notice, std::string query);
@@ -95,8 +89,10 @@ class SessionImpl final : public Session, private RunStream {
   void OnRunDone();
   void End(int exit_code);
   void Send(RunResponse response) { sink_->Send(std::move(response)); }
-  void Write(bool is_stderr, std::string bytes);
-  void NoteWritten(bool is_stderr, const std::string& bytes);
+  void Write(bool is_stderr, std::string bytes) {
+    memo_.NoteWritten(is_stderr, bytes);
+    SendText(is_stderr, std::move(bytes), sink_);
+  }
   void FailPlanning(const absl::Status& status);
   std::string EnvOf(const std::string& name) const {
     const auto found = facts_.env.find(name);
@@ -108,9 +104,7 @@ class SessionImpl final : public Session, private RunStream {
   uint32_t NextIndex() override { return next_index_++; }
   void Emit(RunEvent event) override;
   void Execute(RunResponse::Execute execute) override;
-  void RestsOn(watch::LeasePtr lease) override {
-    rests_on_.push_back(std::move(lease));
-  }
+  void RestsOn(KnownHitPtr hit) override { memo_.RestsOn(std::move(hit)); }
 
   const RunId id_;
   Engine* const engine_;
@@ -145,15 +139,7 @@ class SessionImpl final : public Session, private RunStream {
   std::optional<int> first_failure_;
   vtask::v1::RunFinished totals_;
   vtask::v1::RunRecord record_;
-
-  // Null: look at every file.
-  watch::Watcher* watcher_ = nullptr;
-  // All of the request but who made it; empty: the run is not to be known.
-  std::string request_;
-  uint64_t cache_generation_ = 0;
-  Leases rests_on_;
-  std::vector<KnownRun::Piece> written_;
-  size_t written_size_ = 0;
+  Memo memo_;
 };
 
 void SessionImpl::Start() {
@@ -212,7 +198,6 @@ void SessionImpl::StartRun(plan::RunFlags flags) {
     return;
   }
   context_.verify_by_stat = !verify.empty();
-  watcher_ = context_.verify_by_stat ? nullptr : engine_->options.watcher;
   nested_ = NestedRun::Enter(engine_, static_cast<pid_t>(start_.pid()),
                              EnvOf("VT_ACTION"),
                              absl::StrJoin(Strings(start_.argv()), " "));
@@ -239,72 +224,25 @@ void SessionImpl::StartRun(plan::RunFlags flags) {
 }
 
 bool SessionImpl::AnswerAsBefore() {
-  if (watcher_ == nullptr || nested_ != nullptr || engine_->cache == nullptr ||
-      engine_->draining || start_.events_only() || start_.want_events() ||
-      context_.wants_details) {
+  if (context_.verify_by_stat || nested_ != nullptr || start_.events_only() ||
+      start_.want_events() || context_.wants_details) {
     return false;
   }
-  cache_generation_ = engine_->cache->generation();
-  vtask::v1::RunStart request = start_;
-  request.clear_pid();
-  request_ = request.SerializeAsString();
-  const KnownRun* known = engine_->known.runs.Find(request_);
-  if (known == nullptr || hooks_.is_observed() ||
-      // Another run is about to change what this one rests on.
-      engine_->in_flight.IsHeldBelow(FlightPrefix(known->root))) {
+  const KnownRunPtr known = memo_.Begin(start_, hooks_.is_observed());
+  if (known == nullptr) {
     return false;
   }
-  if (!watcher_->Sync() || !AllHold(known->rests_on) ||
-      known->cache_generation != cache_generation_ ||
-      known->until < absl::Now()) {
-    engine_->known.runs.Forget(request_);
-    return false;
-  }
-  ++engine_->known.answered_runs;
-  request_.clear();
   root_ = known->root;
   for (const KnownRun::Piece& piece : known->output) {
-    Write(piece.is_stderr, piece.bytes);
+    SendText(piece.is_stderr, piece.bytes, sink_);
   }
-  uint64_t& last = engine_->known.last_records[root_];
-  if (last == known->record_number) {
-    End(0);
-    return true;
-  }
-  last = known->record_number;
-  busy_ = true;
-  engine_->workers->Run(
-      [bytes = known->record, place = LastRuns()] {
-        vtask::v1::RunRecord record;
-        return record.ParseFromString(bytes)
-                   ? history::SaveRun(place, record).status()
-                   : absl::InternalError("a record does not parse");
-      },
-      [this](absl::Status /*a convenience; not worth a word*/) { End(0); });
+  engine_->run_log->Keep(
+      [known, id = id_, pid = start_.pid(), cache = engine_->cache] {
+        NoteUse(*known, cache);
+        return RecordAgain(*known, id, pid, absl::Now());
+      });
+  End(0);
   return true;
-}
-
-// If it was nothing but hits, and all that it rests on is known to be as it
-// was.
-void SessionImpl::KeepAsKnown(std::string record) {
-  const uint64_t number = engine_->known.next_record++;
-  engine_->known.last_records[root_] = number;
-  const bool is_whole = !request_.empty() && interrupts_ == 0 &&
-                        totals_.failed() == 0 &&
-                        totals_.hits() == totals_.cached_actions() &&
-                        written_size_ <= kMaxKnownOutput;
-  if (!is_whole || !AllHold(rests_on_)) {
-    return;
-  }
-  KnownRun run;
-  run.root = root_;
-  run.rests_on = std::move(rests_on_);
-  run.cache_generation = cache_generation_;
-  run.until = absl::Now() + kKnownFor;
-  run.output = std::move(written_);
-  run.record = std::move(record);
-  run.record_number = number;
-  engine_->known.runs.Keep(std::move(request_), std::move(run));
 }
 
 void SessionImpl::OnLoaded(absl::StatusOr<LoadedWorkspace> loaded) {
@@ -320,7 +258,7 @@ void SessionImpl::OnLoaded(absl::StatusOr<LoadedWorkspace> loaded) {
   }
   workspace_ = std::move(loaded->workspace);
   facts_.settings = std::move(loaded->settings);
-  rests_on_ = std::move(loaded->rests_on);
+  memo_.RestsOn(loaded->rests_on);
   if (!flags_.task.has_value() && !flags_.json && !flags_.last_details &&
       !flags_.explain.has_value() && interrupts_ == 0 &&
       CanSelect(start_, EnvOf("TERM"))) {
@@ -332,7 +270,7 @@ void SessionImpl::OnLoaded(absl::StatusOr<LoadedWorkspace> loaded) {
 
 void SessionImpl::StartSelection(std::string notice, std::string query) {
   busy_ = false;
-  request_.clear();  // it does not say what will be chosen
+  memo_.Drop();  // what will be chosen
   Selection::Options options;
   options.terminal = start_.terminal();
   options.colour = render_options_.colour_stdout;
@@ -369,10 +307,14 @@ void SessionImpl::StartPlanning() {
   busy_ = true;
   engine_->workers->Run(
       [this, cache = engine_->cache] {
-        watch::Computation computation(watcher_);
+        if (flags_.last_details || flags_.explain.has_value()) {
+          engine_->run_log->Settle();
+        }
+        watch::Computation computation(
+            context_.verify_by_stat ? nullptr : engine_->options.watcher);
         absl::StatusOr<PlannedRun> planned = PlanRun(
             workspace_, flags_, facts_, cache, LastRuns(), render_options_);
-        if (planned.ok()) {
+        if (planned.ok() && !planned->text.has_value()) {
           planned->lease = computation.Finish(planned->root);
         }
         if (planned.ok() && nested_ != nullptr && cache != nullptr) {
@@ -419,7 +361,7 @@ void SessionImpl::OnPlanned(absl::StatusOr<PlannedRun> planned) {
     return;
   }
   root_ = planned->root;
-  rests_on_.push_back(std::move(planned->lease));
+  memo_.RestsOn(std::move(planned->lease));
   context_.root = root_;
   plan_ = std::move(planned->plan);
   if (nested_ != nullptr) {
@@ -476,24 +418,13 @@ void SessionImpl::OnRunDone() {
   RunEvent event;
   *event.mutable_run_finished() = totals_;
   Emit(std::move(event));
-  // Kept before the caller hears of the end: it may ask at once.
-  busy_ = true;
   record_.set_workspace_root(root_);
   record_.set_vtask_version(base::Version());
   AddDescriptions(plan_, &record_);
-  struct Saved {
-    std::string record;
-  };
-  engine_->workers->Run(
-      [record = std::move(record_), place = LastRuns()] {
-        // A convenience; not worth a word.
-        static_cast<void>(history::SaveRun(place, record));
-        return Saved{record.SerializeAsString()};
-      },
-      [this, exit_code](Saved saved) {
-        KeepAsKnown(std::move(saved.record));
-        End(exit_code);
-      });
+  memo_.Keep(root_, totals_, record_);
+  engine_->run_log->Keep(
+      [record = std::move(record_)]() mutable { return std::move(record); });
+  End(exit_code);
 }
 
 void SessionImpl::End(int exit_code) {
@@ -617,23 +548,6 @@ void SessionImpl::Emit(RunEvent event) {
     SetPaused(true);
   }
   hooks_.on_event(*this, event);
-}
-
-void SessionImpl::Write(bool is_stderr, std::string bytes) {
-  NoteWritten(is_stderr, bytes);
-  SendText(is_stderr, std::move(bytes), sink_);
-}
-
-void SessionImpl::NoteWritten(bool is_stderr, const std::string& bytes) {
-  written_size_ += bytes.size();
-  if (request_.empty() || written_size_ > kMaxKnownOutput) {
-    written_.clear();
-  } else if (!written_.empty() && written_.back().is_stderr == is_stderr &&
-             written_.back().bytes.size() < kPiece) {
-    written_.back().bytes += bytes;
-  } else {
-    written_.push_back({is_stderr, bytes});
-  }
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run that nothing has happened to is answered without a look at the files, and
 only that one (docs/FRESHNESS.md)."""
+import json
 import os
 import re
 import shutil
@@ -161,6 +162,70 @@ class KnownRunTest(VtTest):
         self.assertOk(self.vt('cache', 'clean'))
         result = self.assertNotKnown()
         self.assertIn('0/2 cache hit', result.out)
+
+    def test_a_pruned_cache_forgets_what_was_known(self):
+        self.build()
+        self.settle()
+        self.assertOk(self.vt('cache', 'prune', '--max-size', '0'))
+        result = self.assertNotKnown()
+        self.assertIn('0/2 cache hit', result.out)
+
+    def test_another_umask_is_another_lookup(self):
+        self.package(where='packages/a', tasks={'build': 'sh mask.sh'})
+        self.write('packages/a/mask.sh', 'umask > mask\n')
+
+        def run(mask):
+            return self.assertOk(self.command(
+                'sh', '-c', f'umask {mask}; exec "$0" run a#build', self.vt_program))
+        run('022')
+        for _ in range(3):
+            self.assertHit(run('022'))
+        self.assertMiss('umask changed', run('027'))
+        self.assertEqual(self.read('packages/a/mask').strip(), '0027')
+
+    def test_a_forced_run_replaces_what_was_known(self):
+        """Of a task that says something else each time, and makes nothing."""
+        self.package(where='packages/a', tasks={
+            'build': 'head -c 8 /dev/urandom | od -An -tx1'})
+        self.package(where='packages/b', tasks={'build': 'echo b'})
+        self.build()
+        self.settle()
+        forced = self.build('--force')
+        for env in ({'VT_VERIFY': 'stat'}, {}):
+            said = [line for line in forced.out.splitlines() if ' ' in line[:1]]
+            self.assertTrue(said, forced)
+            self.assertIn(said[0], self.build(env=env).out)
+
+    def test_a_result_at_the_same_place_supersedes_what_was_known(self):
+        """Or the next miss would be explained by the wrong one."""
+        self.build()
+        self.build(env={'FLAVOUR': 'vanilla'})
+        self.settle()
+        self.build(env={'FLAVOUR': 'vanilla', 'VT_VERIFY': 'stat'})
+        self.assertNotKnown()
+
+    def test_a_known_run_is_in_the_history_like_any_other(self):
+        self.build()
+        self.settle()
+
+        def runs():
+            return json.loads(self.assertOk(
+                self.vt('explain', '--list', '--json')).out)['runs']
+        before, rate = runs(), self.hits()
+        self.settle()
+        after = runs()
+        self.assertEqual(after[0]['id'], before[0]['id'] + 1)
+        self.assertGreaterEqual(after[0]['startedAt'], before[0]['startedAt'])
+        self.assertEqual(self.hits(), rate + 2)
+        details = self.vt('run', '--last-details')
+        self.assertIn('b#build', details.out)
+        diff = self.assertOk(self.vt('explain', '--diff', str(before[0]['id']),
+                                     str(after[0]['id'])))
+        self.assertEqual(diff.out.count('the same'), 2, diff)
+
+    def hits(self):
+        return json.loads(self.assertOk(
+            self.vt('cache', 'status', '--json')).out)['runs']['hits']
 
     def test_last_details_are_those_of_the_last_run(self):
         self.build()

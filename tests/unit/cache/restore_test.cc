@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "daemon/fingerprint/sink.h"
+#include "daemon/base/consulted.h"
 #include "tests/unit/cache/cache_fixture.h"
 
 namespace vt::cache {
@@ -242,8 +243,11 @@ TEST_F(RestoreTest, ADamagedBlobIsDataLossAndTheNextStoreHealsIt) {
       std::ofstream(entry.path(), std::ios::binary) << "\x01garbage";
     }
   }
+  const uint64_t before = cache_->generation();
   EXPECT_THAT(Restore(app_), StatusIs(absl::StatusCode::kDataLoss, _));
   EXPECT_FALSE(app_.Exists("out"));
+  // Another hit may need it, too.
+  EXPECT_NE(cache_->generation(), before);
 
   app_.Write("out", content);
   StoreOutputs({"out"});
@@ -333,6 +337,33 @@ TEST_F(RestoreTest, ManyFilesComeBackByManyThreads) {
   for (int i = 0; i < 700; ++i) {
     EXPECT_EQ(app_.Read(outputs[i]),
               absl::StrCat("content ", i, std::string(i * 7, 'x')));
+  }
+}
+
+// Or a known hit would outlive a change of those that another thread saw.
+TEST_F(RestoreTest, WhatEachOfManyThreadsLooksAtIsNoted) {
+  std::vector<std::string> outputs;
+  for (int i = 0; i < 500; ++i) {
+    outputs.push_back(absl::StrCat("dist/", i));
+    app_.Write(outputs.back(), absl::StrCat("content ", i));
+  }
+  StoreOutputs(outputs);
+  const LookupResult found = cache_->Lookup(app_.key);
+  ASSERT_TRUE(found.hit.has_value());
+  base::Consulted consulted;
+  {
+    const base::ConsultedScope scope(&consulted);
+    EXPECT_THAT(cache_->Restore(app_.key, *found.hit, &notes_), IsOk());
+  }
+  // By the search for obstacles and by the restorer, at least.
+  std::map<std::string, int> looks;
+  for (const base::Consulted::Path& path : consulted.paths) {
+    ++looks[path.path];
+  }
+  const int of_first = looks[app_.Path(outputs[0])];
+  EXPECT_GE(of_first, 2);
+  for (const std::string& output : outputs) {
+    EXPECT_EQ(looks[app_.Path(output)], of_first) << output;
   }
 }
 

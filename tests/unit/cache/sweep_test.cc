@@ -149,6 +149,39 @@ TEST_F(SweepTest, AHitIsRememberedOverARestart) {
   EXPECT_EQ(Numbers(2), "0");
 }
 
+TEST_F(SweepTest, AUseThatNobodyLookedUpCountsAsAHit) {
+  StoreNumber(0);
+  StoreNumber(1);
+  SetNumber(0);
+  const LookupResult found = cache_->Lookup(app_.key);
+  ASSERT_TRUE(found.hit.has_value());
+  now_ += absl::Hours(20);
+  cache_->NoteUse(cache_->UseOf(app_.key, *found.hit));
+  now_ += absl::Hours(20);
+  Sweep(Limits::kUnlimited, absl::Hours(30));
+  EXPECT_EQ(Numbers(2), "0");
+}
+
+// What is known of an older generation is not relied on.
+TEST_F(SweepTest, WhateverTakesResultsAwayMakesANewGeneration) {
+  StoreNumber(0);
+  uint64_t before = cache_->generation();
+  StoreNumber(1);
+  EXPECT_TRUE(HasNumber(0));
+  EXPECT_EQ(cache_->generation(), before);
+  StoreNumber(1);  // in the place of an equal one
+  EXPECT_NE(cache_->generation(), before);
+  before = cache_->generation();
+  Sweep(1, absl::Hours(1));
+  EXPECT_NE(cache_->generation(), before);
+  before = cache_->generation();
+  EXPECT_THAT(cache_->Verify(nullptr), IsOk());
+  EXPECT_NE(cache_->generation(), before);
+  before = cache_->generation();
+  EXPECT_THAT(cache_->Clean(), IsOk());
+  EXPECT_NE(cache_->generation(), before);
+}
+
 TEST_F(SweepTest, APeekIsNoUse) {
   StoreNumber(0);
   now_ += absl::Hours(20);

@@ -6,6 +6,8 @@
 #include "daemon/watch/watcher.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -17,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include <gtest/gtest.h>
 
 #include "daemon/watch/mounts.h"
@@ -377,6 +380,96 @@ TEST_F(WatcherTest, AMountOverItEndsIt) {
   EXPECT_FALSE(Holds(lease));
   EXPECT_TRUE(Holds(other));
   ::umount2(target.c_str(), MNT_DETACH);
+}
+
+// Other ways to the same file, by which it is changed.
+TEST_F(WatcherTest, AChangeThroughAnotherMountIsHeard) {
+  if (::getuid() != 0) {
+    GTEST_SKIP() << "REQUIRES(root): uid is " << ::getuid();
+  }
+  const fs::path directory = dir_.path() / "bound";
+  const fs::path file = dir_.path() / "bound-file";
+  fs::create_directory(directory);
+  Write(file, "");
+  const auto bind = [](const fs::path& from, const fs::path& to) {
+    return ::mount(from.c_str(), to.c_str(), "", MS_BIND, nullptr) == 0;
+  };
+  if (!bind(root_ / "a/src", directory) || !bind(root_ / "a/src/x", file)) {
+    GTEST_SKIP() << "REQUIRES(mount): cannot mount";
+  }
+  const base::Consulted consulted = Paths({"a/src/x"});
+  EXPECT_FALSE(Survives(consulted, [&] { Write(directory / "x", "by dir"); }));
+  EXPECT_FALSE(Survives(consulted, [&] { Write(file, "by file"); }));
+  EXPECT_FALSE(Survives(consulted, [&] {
+    // In a name space of mounts of its own.
+    EXPECT_EQ(::system(absl::StrCat("unshare -m sh -c 'echo y >> ",
+                                    (root_ / "a/src/x").string(), "'")
+                           .c_str()),
+              0);
+  }));
+  ::umount2(directory.c_str(), MNT_DETACH);
+  ::umount2(file.c_str(), MNT_DETACH);
+}
+
+TEST_F(WatcherTest, AnOverlayIsNotLeased) {
+  if (::getuid() != 0) {
+    GTEST_SKIP() << "REQUIRES(root): uid is " << ::getuid();
+  }
+  const fs::path base = dir_.path() / "overlay";
+  for (const char* name : {"lower", "upper", "work"}) {
+    fs::create_directories(base / name);
+  }
+  const std::string options = absl::StrCat(
+      "lowerdir=", (base / "lower").string(), ",upperdir=",
+      (base / "upper").string(), ",workdir=", (base / "work").string());
+  fs::create_directory(root_ / "o");
+  if (::mount("o", (root_ / "o").c_str(), "overlay", 0, options.c_str()) != 0) {
+    GTEST_SKIP() << "REQUIRES(mount): cannot mount an overlay";
+  }
+  Write(root_ / "o/f", "1");
+  EXPECT_EQ(Lease(Paths({"o/f"})), nullptr);
+  EXPECT_EQ(Lease(Listing("o", false)), nullptr);
+  EXPECT_NE(Lease(Paths({"a/src/x"})), nullptr);
+  ::umount2((root_ / "o").c_str(), MNT_DETACH);
+}
+
+TEST_F(WatcherTest, ADirectoryThatIgnoresCaseIsNotLeased) {
+  const fs::path folder = root_ / "folded";
+  fs::create_directory(folder);
+  // tmpfs does so since Linux 6.13, ext4 if it was made for it.
+  bool folds = ::getuid() == 0 && ::mount("none", folder.c_str(), "tmpfs", 0,
+                                          "casefold") == 0;
+  fs::create_directory(folder / "sub");
+  if (folds) {
+    const int fd = ::open((folder / "sub").c_str(), O_RDONLY | O_DIRECTORY);
+    int flags = 0x40000000;  // FS_CASEFOLD_FL
+    folds = ::ioctl(fd, FS_IOC_SETFLAGS, &flags) == 0;
+    ::close(fd);
+  }
+  if (!folds) {
+    ::umount2(folder.c_str(), MNT_DETACH);
+    GTEST_SKIP() << "REQUIRES(casefold): no file system here does that";
+  }
+  Write(folder / "sub/x", "1");
+  Write(folder / "y", "1");
+  EXPECT_EQ(Lease(Paths({"folded/sub/X"})), nullptr);
+  EXPECT_NE(Lease(Paths({"folded/y"})), nullptr);
+  ::umount2(folder.c_str(), MNT_DETACH);
+}
+
+// While a file is mapped and written, nothing tells, nor does stat(2) after the
+// first store. But the end of the mapping does, whoever closed the file before.
+TEST_F(WatcherTest, TheEndOfAMappingIsHeard) {
+  const fs::path x = root_ / "a/src/x";
+  const int fd = ::open(x.c_str(), O_RDWR);
+  auto* page = static_cast<char*>(
+      ::mmap(nullptr, 1, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0));
+  ::close(fd);
+  const LeasePtr lease = Lease(Paths({"a/src/x"}));
+  ASSERT_NE(lease, nullptr);
+  *page = 'z';
+  ::munmap(page, 1);
+  EXPECT_FALSE(Holds(lease));
 }
 
 TEST(MountsTest, TheMountPointIsTheFifthFieldUnescaped) {
