@@ -469,6 +469,7 @@ class AddonTest(unittest.TestCase):
             await new Promise((r) => fake.stdout.once('data', r));
             process.env.VP_RUN_IPC_NAME = process.cwd() + '/fake';
             const a = addon.load();
+            a.getEnv('FOO');  // the hello's answer has been read
             fake.kill('SIGKILL');
             await new Promise((r) => fake.once('exit', r));
             for (let i = 0; i < 3000; ++i) a.ignoreInput('/p' + i);
@@ -480,17 +481,24 @@ class AddonTest(unittest.TestCase):
             "snaps", "undefined", {"FOO": "snaps"}, "IPC server is gone"]])
 
     def test_malformed_hellos(self):
-        for body in (b"\x1a\x00", b"\xff\xff\xff", b"\x1a\x02\x08\x02"):
+        for body, text in (
+                (b"\x1a\x00", "invalid IPC rendezvous response"),
+                (b"\xff\xff\xff", "the runner's answer is malformed"),
+                (b"\x1a\x02\x08\x02", "invalid IPC rendezvous response")):
             self.write_fake(body)
             got = self.run_ok(ADDON + """
                 import { spawn } from 'node:child_process';
                 const fake = spawn('python3', ['fake.py'], { stdio: ['pipe', 'pipe', 'inherit'] });
                 await new Promise((r) => fake.stdout.once('data', r));
                 process.env.VP_RUN_IPC_NAME = process.cwd() + '/fake';
-                show(attempt(() => addon.load()));
+                const a = addon.load();
+                show([attempt(() => a.getEnv('FOO')), attempt(() => a.getEnv('FOO'))]);
+                a.ignoreInput('/p');
                 fake.kill();
                 """)
-            self.assertIn("failed to connect to runner IPC: ", got.shown[0][1])
+            self.assertEqual(got.shown, [[
+                ["GenericFailure", text, "Error"],
+                ["GenericFailure", "IPC server is gone", "Error"]]])
             os.unlink(os.path.join(self.dir, "fake"))
 
     def test_the_documented_client_works(self):
