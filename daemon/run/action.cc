@@ -9,9 +9,11 @@
 #include "absl/strings/str_join.h"
 
 #include "daemon/fingerprint/sink.h"
-#include "daemon/report/texts.h"
+#include "daemon/run/action_events.h"
+#include "daemon/run/action_notes.h"
 #include "daemon/run/find_result.h"
 #include "daemon/run/keep_result.h"
+#include "daemon/run/task_log.h"
 #include "daemon/run/task_process.h"
 
 namespace vt::run {
@@ -19,14 +21,8 @@ namespace {
 
 namespace storage = vtask::storage::v1;
 using vtask::v1::ActionFinished;
-using vtask::v1::ActionOutput;
-using vtask::v1::ActionStarted;
 using vtask::v1::NotStored;
 using vtask::v1::RunEvent;
-
-// Recorded terminal output above this is not worth keeping (a guess): a server
-// that logs for days must not fill memory.
-constexpr size_t kMaxLog = 64 << 20;
 
 class ActionImpl final : public Action {
  public:
@@ -87,17 +83,21 @@ class ActionImpl final : public Action {
   Attachments ToAttach() const;
   void OnOutput(bool is_stderr, absl::string_view data);
   void OnEnd(TaskEnd end);
-  void NoteTerminalNeeds();
-  void NoteTracking();
+  void NoteTracked();
   std::optional<NotStored> ReasonNotToCollect() const;
-  void NoteRoot(const vtask::storage::v1::Result& result);
+  void NoteRootOf(const cache::Hit& result);
   void CollectAndStore();
   track::ChangeSink SinkAround() const;
   void TellAround();
   void Finish(ActionFinished::Outcome outcome, int exit_code);
 
-  void EmitStarted(vtask::v1::CacheStatus cache, const Found* found);
-  void EmitOutput(bool is_stderr, std::string data, bool replayed);
+  void EmitStarted(vtask::v1::CacheStatus cache, const Found* found) {
+    host_->Emit(StartedEvent(ref_, cache, waited_, found));
+  }
+  void EmitOutput(bool is_stderr, std::string data, bool replayed) {
+    host_->Emit(
+        OutputEvent(ref_.index(), is_stderr, std::move(data), replayed));
+  }
 
   Engine* const engine_;
   ActionHost* const host_;
@@ -119,8 +119,7 @@ class ActionImpl final : public Action {
   // While running: ours, or the shim's.
   std::unique_ptr<TaskProcess> process_;
   absl::Time shim_started_;
-  std::vector<storage::LogChunk> log_;
-  size_t log_size_ = 0;
+  TaskLog log_;
 
   // And so in the process tree of the action around it, if there is one.
   bool runs_on_shim_ = false;
@@ -204,8 +203,7 @@ bool ActionImpl::MayBeKnown() const {
 bool ActionImpl::UseKnown() {
   // Steps before it may have changed something.
   engine_->options.watcher->Drain();
-  KnownHitPtr known =
-      engine_->known.hits.Find(context_->root, step_->position);
+  KnownHitPtr known = engine_->known.hits.Find(context_->root, step_->position);
   if (known == nullptr || !IsLookedUpBy(*known) || !known->lease->holds()) {
     return false;
   }
@@ -276,7 +274,7 @@ void ActionImpl::OnFound(Found found) {
   }
   KeepKnown(found);
   if (found.restored) {
-    NoteRoot(found.lookup.hit->result);
+    NoteRootOf(*found.lookup.hit);
     Replay(std::move(found));
     return;
   }
@@ -306,19 +304,11 @@ void ActionImpl::RunOnShim() {
   TransitionTo(State::kRunning);
   runs_on_shim_ = true;
   shim_started_ = absl::Now();
-  vtask::v1::RunResponse::Execute execute;
-  execute.set_id(ref_.index());
-  execute.set_program(step_->program);
-  for (const std::string& argument : step_->argv) {
-    execute.add_argv(argument);
-  }
-  for (const std::string& entry : step_->env) {
-    execute.add_env(entry);
-  }
+  vtask::v1::RunResponse::Execute execute =
+      ExecuteMessage(ref_.index(), *step_);
   execute.add_env(ActionMarker(id_));
   execute.add_env(
       absl::StrCat("VT_CACHE_DIR=", engine_->options.cache_directory));
-  execute.set_cwd(step_->cwd);
   engine_->running[id_] = Describe();
   host_->Execute(std::move(execute));
 }
@@ -399,16 +389,7 @@ void ActionImpl::RunHere() {
 
 void ActionImpl::OnOutput(bool is_stderr, absl::string_view data) {
   if (step_->cached) {
-    log_size_ += data.size();
-    if (log_size_ > kMaxLog) {
-      log_.clear();
-    } else if (!log_.empty() && log_.back().is_stderr() == is_stderr) {
-      log_.back().mutable_data()->append(data.data(), data.size());
-    } else {
-      storage::LogChunk& chunk = log_.emplace_back();
-      chunk.set_is_stderr(is_stderr);
-      chunk.set_data(std::string(data));
-    }
+    log_.Append(is_stderr, data);
   }
   EmitOutput(is_stderr, std::string(data), /*replayed=*/false);
 }
@@ -442,8 +423,7 @@ void ActionImpl::OnEnd(TaskEnd end) {
   process_ = nullptr;
   end_ = std::move(end);
   was_tracked_ = end_.accesses.has_value();
-  NoteTerminalNeeds();
-  NoteTracking();
+  NoteTracked();
   if (cancelled_) {
     Finish(ActionFinished::CANCELLED, end_.status.code);
   } else if (end_.status.code != 0) {
@@ -456,37 +436,20 @@ void ActionImpl::OnEnd(TaskEnd end) {
   }
 }
 
-// Decisions H18.
-void ActionImpl::NoteTerminalNeeds() {
-  if (!end_.accesses.has_value()) {
-    return;
+void ActionImpl::NoteTracked() {
+  if (end_.accesses.has_value()) {
+    NoteTerminalNeeds(*end_.accesses, cancelled_, &finished_);
   }
-  if (end_.accesses->opened_terminal) {
-    finished_.add_notes(
-        "it asked for a terminal, which a cached task does not have; set "
-        "`cache: false` for interactive tasks");
-  } else if (cancelled_ && !end_.accesses->listeners.empty()) {
-    finished_.add_notes(
-        "it was serving; set `cache: false` for servers, so that they own the "
-        "terminal");
+  if (end_.accesses.has_value() && context_->wants_details) {
+    NoteTracking(*end_.accesses, static_cast<int>(engine_->options.tier.level),
+                 &finished_);
   }
 }
 
-// -vv.
-void ActionImpl::NoteTracking() {
-  if (!context_->wants_details || !end_.accesses.has_value()) {
-    return;
+void ActionImpl::NoteRootOf(const cache::Hit& result) {
+  if (context_->wants_details) {
+    NoteRoot(step_->description, result.result, &finished_);
   }
-  const track::AccessSet& accesses = *end_.accesses;
-  vtask::v1::Tracking* tracking = finished_.mutable_tracking();
-  tracking->set_tier(static_cast<uint32_t>(engine_->options.tier.level));
-  tracking->set_paths(accesses.accesses.size());
-  uint64_t notifications = 0;
-  for (const auto& [number, count] : accesses.notifications) {
-    notifications += count;
-  }
-  tracking->set_notifications(notifications);
-  tracking->set_signed_records(accesses.signed_records);
 }
 
 std::optional<NotStored> ActionImpl::ReasonNotToCollect() const {
@@ -497,26 +460,13 @@ std::optional<NotStored> ActionImpl::ReasonNotToCollect() const {
   } else if (engine_->draining) {
     why.set_reason(NotStored::STORE_FAILED);
     why.set_text("the daemon is being replaced");
-  } else if (log_size_ > kMaxLog) {
+  } else if (log_.is_too_long()) {
     why.set_reason(NotStored::DEVICE_OR_LIMIT);
     why.set_text("it wrote more than 64 MiB to the terminal");
   } else {
     return std::nullopt;
   }
   return why;
-}
-
-// With -vv: that other clones do not have this result (decisions H8).
-void ActionImpl::NoteRoot(const vtask::storage::v1::Result& result) {
-  const bool by_wish = step_->description.share_root_only();
-  if (!context_->wants_details || (!by_wish && result.root().empty())) {
-    return;
-  }
-  finished_.add_notes(
-      by_wish
-          ? "this result counts only in this directory: `share` is \"root\""
-          : "this result counts only in this directory: an output, or what was "
-            "printed, names it");
 }
 
 void ActionImpl::CollectAndStore() {
@@ -529,7 +479,7 @@ void ActionImpl::CollectAndStore() {
   run.key = Key();
   run.end = std::move(end_);
   run.nest = std::move(engine_->nests[id_]);
-  run.log = std::move(log_);
+  run.log = log_.Take();
   run.user_untracked = step_->user_untracked;
   run.watches_env = step_->watches_env;
   run.globs_before = std::move(globs_before_);
@@ -552,7 +502,7 @@ void ActionImpl::CollectAndStore() {
           *finished_.mutable_not_stored() = *std::move(kept.why_not);
         } else {
           result_ = std::move(kept.stored);
-          NoteRoot(result_->result);
+          NoteRootOf(*result_);
         }
         Finish(ActionFinished::SUCCEEDED, 0);
       });
@@ -575,15 +525,7 @@ void ActionImpl::TellAround() {
     nest->Spoil(ref_.label(),
                 "it is not cached, and does not run on a terminal");
   } else if (!result_.has_value()) {
-    std::string why = report::NotStoredText(finished_.not_stored());
-    if (why.empty()) {
-      why =
-          !finished_.error().empty() ? finished_.error()
-          : finished_.outcome() == ActionFinished::FAILED
-              ? absl::StrCat("it failed with exit code ", finished_.exit_code())
-              : "it was cancelled";
-    }
-    nest->Spoil(ref_.label(), why);
+    nest->Spoil(ref_.label(), WhyNoResult(finished_));
   } else if (ran && !was_tracked_ && nest->changes) {
     nest->Spoil(ref_.label(), "it ran untracked");
   } else {
@@ -633,33 +575,6 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
       : outcome == ActionFinished::CANCELLED ? ActionOutcome::kCancelled
                                              : ActionOutcome::kFailed,
       exit_code);
-}
-
-void ActionImpl::EmitStarted(vtask::v1::CacheStatus cache, const Found* found) {
-  RunEvent event;
-  ActionStarted* started = event.mutable_action_started();
-  *started->mutable_action() = ref_;
-  started->set_cache(cache);
-  started->set_waited(waited_);
-  if (found != nullptr) {
-    const cache::Miss& miss = found->lookup.miss;
-    started->mutable_differences()->Assign(miss.differences.begin(),
-                                           miss.differences.end());
-    started->set_changes_partial(miss.partial);
-    started->set_forced(found->forced);
-    cache::AddDetails(found->details, started);
-  }
-  host_->Emit(std::move(event));
-}
-
-void ActionImpl::EmitOutput(bool is_stderr, std::string data, bool replayed) {
-  RunEvent event;
-  ActionOutput* output = event.mutable_action_output();
-  output->set_action_index(ref_.index());
-  output->set_stream(is_stderr ? ActionOutput::STDERR : ActionOutput::STDOUT);
-  output->set_data(std::move(data));
-  output->set_replayed(replayed);
-  host_->Emit(std::move(event));
 }
 
 }  // namespace
