@@ -19,7 +19,8 @@ SIZE = '''\
 import os, signal
 def show(*_):
     size = os.get_terminal_size()
-    print(f'{size.columns}x{size.lines}', flush=True)
+    # Not print(): a signal may come while it is at work.
+    os.write(1, b'%dx%d\\n' % size)
 signal.signal(signal.SIGWINCH, show)
 show()
 input()
