@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "daemon/report/ansi.h"
+#include "daemon/report/detail_texts.h"
 #include "daemon/report/texts.h"
 
 namespace vt::report {
@@ -62,79 +63,13 @@ std::string CacheLine(const ActionStarted& started,
   return text;
 }
 
-std::string UnchangedText(const vtask::v1::Unchanged& unchanged) {
-  using vtask::v1::Unchanged;
-  const std::string path = Printable(unchanged.path());
-  if (unchanged.what() == Unchanged::ENV) {
-    return absl::StrCat("env '", path, "'");
-  }
-  if (unchanged.what() == Unchanged::PROGRAM) {
-    return absl::StrCat("program '", path, "'");
-  }
-  const absl::string_view kind =
-      unchanged.what() == Unchanged::DIRECTORY ? " (folder)"
-      : unchanged.what() == Unchanged::LISTING ? " (listing)"
-      : unchanged.what() == Unchanged::MISSING ? " (missing)"
-                                               : "";
-  return path.empty() ? absl::StrCat("workspace root", kind)
-                      : absl::StrCat("'", path, "'", kind);
-}
-
-// Who told us; empty for what was just seen.
-std::string ReporterText(const vtask::v1::Reporter& reporter) {
-  switch (reporter.source()) {
-    case vtask::v1::Reporter::DECLARED:
-      return " ← declared";
-    case vtask::v1::Reporter::DOTENV:
-      return " ← a reference in a .env file";
-    case vtask::v1::Reporter::TOOL:
-      break;
-    default:
-      return "";
-  }
-  const std::string process = absl::StrCat(
-      reporter.argv0().empty() ? "process" : Printable(reporter.argv0()), " [",
-      reporter.pid(), "]");
-  return absl::StrCat(" ← ", Printable(reporter.package()),
-                      reporter.package().empty() ? "" : ": ", process);
-}
-
-std::string ReportText(const vtask::v1::ToolReport& report) {
-  using vtask::v1::ToolReport;
-  const std::string name = Printable(report.name());
-  if (report.kind() == ToolReport::REFUSED) {
-    return name;
-  }
-  const absl::string_view kind =
-      report.kind() == ToolReport::IGNORE_INPUT    ? "ignore input"
-      : report.kind() == ToolReport::IGNORE_OUTPUT ? "ignore output"
-      : report.kind() == ToolReport::TRACK_INPUT   ? "track input"
-      : report.kind() == ToolReport::TRACK_OUTPUT  ? "track output"
-      : report.kind() == ToolReport::ENV           ? "env"
-      : report.kind() == ToolReport::ENV_GLOB      ? "envs matching"
-      : report.kind() == ToolReport::ENV_PREFIX    ? "envs beginning with"
-                                                   : "value";
-  const absl::string_view effect =
-      report.effect() == ToolReport::MATCHED_NOTHING ? " (matched nothing)"
-      : report.effect() == ToolReport::OUTSIDE     ? " (outside the workspace)"
-      : report.effect() == ToolReport::NOT_COUNTED ? " (not counted)"
-                                                   : "";
-  return absl::StrCat(kind, " '", name, "'", effect,
-                      ReporterText(report.reporter()));
-}
-
 // R-SUM-6; empty without -vv, which is when nothing is in the event.
 std::string DetailLines(const ActionStarted& started,
                         const ActionFinished& finished) {
   std::string text;
   absl::string_view lead = "        Unchanged: ";
   for (const vtask::v1::Unchanged& unchanged : started.unchanged()) {
-    // A declared variable is shown as the reference does.
-    const bool is_plain =
-        unchanged.what() == vtask::v1::Unchanged::ENV &&
-        unchanged.reporter().source() == vtask::v1::Reporter::DECLARED;
-    absl::StrAppend(&text, lead, UnchangedText(unchanged),
-                    is_plain ? "" : ReporterText(unchanged.reporter()), "\n");
+    absl::StrAppend(&text, lead, UnchangedText(unchanged), "\n");
     lead = "                   ";
   }
   lead = "        Outputs:   ";

@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 
 #include "daemon/fingerprint/observe.h"
+#include "daemon/report/detail_texts.h"
 #include "daemon/report/texts.h"
 #include "daemon/run/cache_report.h"
 #include "daemon/run/explain.h"
@@ -23,9 +24,8 @@ using base::JsonObject;
 std::string UnchangedLines(const cache::Details& details) {
   std::string text;
   for (const vtask::v1::Unchanged& unchanged : details.unchanged) {
-    const std::string path = report::Printable(unchanged.path());
-    absl::StrAppend(&text, "      '", path.empty() ? "." : path,
-                    "' unchanged\n");
+    absl::StrAppend(
+        &text, "      unchanged: ", report::UnchangedText(unchanged), "\n");
   }
   return text;
 }

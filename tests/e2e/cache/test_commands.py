@@ -247,6 +247,11 @@ try { fs.readFileSync('gone.txt') } catch {}
                               ('src/x', 'removed', 'listing'),
                               ('gone.txt', 'removed', 'content'),
                               ('flag', 'added', 'existence')}, found)
+        text = self.assertOk(self.vt('explain', '-vv', 'a#list', env=env)).out
+        self.assertIn("      'flag' added in 'packages/a'\n", text)
+        self.assertIn("      unchanged: 'packages/a/look.cjs'\n", text)
+        self.assertIn("      unchanged: env 'MODE'\n", text)
+        self.assertIn("      unchanged: program '", text)
         other = self.step('a#list', env={'MODE': 'two'})
         self.assertTrue(other['partial'])
         self.assertEqual([(d['kind'], d['name']) for d in other['differences']],
