@@ -75,7 +75,8 @@ class FinishedEvaluator {
       *value = known->second;
       return true;
     }
-    *value = fingerprint::Observe(observation, world_);
+    FileState seen;
+    *value = fingerprint::Observe(observation, world_, &seen);
     if (!IsOfFiles(observation.kind()) || own_.contains(observation.path())) {
       return true;
     }
@@ -86,6 +87,9 @@ class FinishedEvaluator {
     }
     if (observation.kind() == Observation::LISTING) {
       return ListingIsUnchanged(observation.path(), *value);
+    }
+    if (seen.type == value->type() && IsFromBefore(seen)) {
+      return true;
     }
     return FileIsUnchanged(observation.path(),
                            observation.kind() == Observation::EXECUTED,
@@ -100,6 +104,10 @@ class FinishedEvaluator {
     return false;
   }
 
+  bool IsFromBefore(const FileState& state) const {
+    return state.type != Value::MISSING && state.ctime_ns < start_tick_ns_;
+  }
+
   // What counts of a directory, other than its entries, does not change its
   // times alone; and entries come and go all the time.
   bool FileIsUnchanged(const std::string& path, bool is_executed,
@@ -111,7 +119,7 @@ class FinishedEvaluator {
     const std::string name = fingerprint::AbsolutePath(world_.root, path);
     FileState state =
         world_.files->Look(root, name, is_executed, /*want_content=*/false);
-    if (state.type != Value::MISSING && state.ctime_ns < start_tick_ns_) {
+    if (IsFromBefore(state)) {
       return true;
     }
     // So young that the clock does not tell. Had we read it before?

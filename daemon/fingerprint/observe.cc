@@ -38,9 +38,10 @@ uint32_t CountedMode(const FileState& state) {
 }
 
 Value ObserveContent(const std::string& root, const std::string& path,
-                     bool follow, const World& world) {
+                     bool follow, const World& world, FileState* seen) {
   const FileState state =
       world.files->Look(root, path, follow, /*want_content=*/true);
+  *seen = state;
   Value value;
   value.set_type(state.type);
   if (state.content.has_value()) {
@@ -50,10 +51,11 @@ Value ObserveContent(const std::string& root, const std::string& path,
   return value;
 }
 
-Value ObserveStatus(const std::string& path, bool with_size,
-                    const World& world) {
+Value ObserveStatus(const std::string& path, bool with_size, const World& world,
+                    FileState* seen) {
   const FileState state = world.files->Look(world.root, path, /*follow=*/false,
                                             /*want_content=*/false);
+  *seen = state;
   Value value;
   value.set_type(state.type);
   value.set_mode(CountedMode(state));
@@ -222,6 +224,12 @@ std::string AbsolutePath(const std::string& root, const std::string& path) {
 }
 
 Value Observe(const Observation& observation, const World& world) {
+  FileState unused;
+  return Observe(observation, world, &unused);
+}
+
+Value Observe(const Observation& observation, const World& world,
+              FileState* seen) {
   static const base::EnvMap* const no_env = new base::EnvMap;
   const base::EnvMap& env = world.env == nullptr ? *no_env : *world.env;
   const std::string path = AbsolutePath(world.root, observation.path());
@@ -232,11 +240,11 @@ Value Observe(const Observation& observation, const World& world) {
   }
   switch (observation.kind()) {
     case Observation::CONTENT:
-      return ObserveContent(world.root, path, /*follow=*/false, world);
+      return ObserveContent(world.root, path, /*follow=*/false, world, seen);
     case Observation::METADATA:
-      return ObserveStatus(path, /*with_size=*/true, world);
+      return ObserveStatus(path, /*with_size=*/true, world, seen);
     case Observation::EXISTENCE:
-      return ObserveStatus(path, /*with_size=*/false, world);
+      return ObserveStatus(path, /*with_size=*/false, world, seen);
     case Observation::LINK:
       return ObserveLink(path, world);
     case Observation::LISTING:
@@ -246,7 +254,7 @@ Value Observe(const Observation& observation, const World& world) {
     case Observation::EXECUTED:
       // Outside of every workspace: nothing is replaced in it, and all roots
       // share the table of the empty root.
-      return ObserveContent("", path, /*follow=*/true, world);
+      return ObserveContent("", path, /*follow=*/true, world, seen);
     case Observation::ENV:
       return ObserveEnv(observation.path(), env);
     case Observation::ENV_GLOB: {

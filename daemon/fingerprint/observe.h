@@ -36,6 +36,12 @@ struct World {
 vtask::storage::v1::Value Observe(
     const vtask::storage::v1::Observation& observation, const World& world);
 
+// The same; `*seen` becomes what stood at the path when its content, metadata
+// or existence was observed, and is left alone by other kinds.
+vtask::storage::v1::Value Observe(
+    const vtask::storage::v1::Observation& observation, const World& world,
+    FileState* seen);
+
 // Entries whose names begin so are ours, half written, and never listed.
 inline constexpr char kTemporaryPrefix[] = ".vtask-tmp-";
 

@@ -32,6 +32,7 @@ Collected Collector::Run() {
   }
   CollectNestedOutputs();
   CollectOutputs();
+  FindWaysToProducts();
   FindOwnDirectories();
   if (in_.description->input().automatic()) {
     CollectInputs();

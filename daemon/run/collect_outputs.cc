@@ -72,6 +72,22 @@ void Collector::CollectDeletion(const std::string& path, const Access& access) {
   }
 }
 
+void Collector::FindWaysToProducts() {
+  const auto add = [this](std::string path) {
+    while (!path.empty() && ways_to_products_.insert(path).second) {
+      path = std::string(base::Dirname(path));
+    }
+  };
+  for (const std::string& path : outputs_) {
+    add(path);
+  }
+  for (const auto& [path, access] : accesses_) {
+    if (access->is_output) {
+      add(path);
+    }
+  }
+}
+
 // A directory all of whose entries the action made (R-CACHE-14, 16): whether it
 // is there, and what else is in it, does not matter; a hit brings it back.
 void Collector::FindOwnDirectories() {
@@ -84,6 +100,9 @@ void Collector::FindOwnDirectories() {
 }
 
 bool Collector::IsOwnDirectory(const std::string& directory) {
+  if (!ways_to_products_.contains(directory)) {
+    return false;
+  }
   if (const auto memo = own_directories_.find(directory);
       memo != own_directories_.end()) {
     return memo->second;

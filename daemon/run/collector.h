@@ -18,6 +18,7 @@
 #include <tuple>
 #include <vector>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 
 #include "daemon/base/name_patterns.h"
@@ -92,6 +93,8 @@ class Collector {
   void CollectDeletion(const std::string& path, const track::Access& access);
   void FindOwnDirectories();
   bool WasOwn(const std::string& path, const track::Access& access) const;
+  void FindWaysToProducts();
+  // After FindWaysToProducts.
   bool IsOwnDirectory(const std::string& directory);
   // Something else than a directory stood there before.
   static bool HadNoDirectory(const track::Access& access) {
@@ -156,6 +159,9 @@ class Collector {
   std::map<std::string, const track::Access*> accesses_;  // below the root
   std::map<std::string, std::set<std::string>> mutated_children_;
   std::set<std::string> mutated_, outputs_;
+  // Outputs, what the action changed, and the directories above: an own
+  // directory is one of these, and most paths are none.
+  absl::flat_hash_set<std::string> ways_to_products_;
   std::map<std::string, bool> own_directories_;  // memo
   // Directories that the action would make if they were missing.
   std::set<std::string> ensured_;
