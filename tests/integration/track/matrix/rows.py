@@ -366,9 +366,10 @@ def _tolerates_eintr(mode, outcome, seen):
     match = re.fullmatch(r'EINTR (\d+)\n', outcome.out)
     if not match or outcome.code != 0:
         return [f'exit {outcome.code}, said {outcome.out!r}']
+    # How many depends on how long a call waits, so on the load; the program itself
+    # says if there were more than signals.
     print(f'    EINTR in 40 000 calls: {match[1]}')
-    return ['more calls were interrupted than explained'] \
-        if int(match[1]) > 8000 else []
+    return []
 
 
 _hard('timer_restart', '300 µs timer, SA_RESTART', 'timer', 'restart', attached=True)

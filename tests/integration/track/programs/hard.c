@@ -260,7 +260,8 @@ static void StatUnderTimer(int flags) {
       printf("stat: %s\n", strerror(errno));
     }
   }
-  printf("EINTR %d\n", interrupted);
+  printf("EINTR %d%s\n", interrupted,
+         interrupted > alarms ? ", without a signal" : "");
 }
 
 static void JumpOut(void) {
