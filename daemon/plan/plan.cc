@@ -275,6 +275,15 @@ absl::StatusOr<Plan> MakePlan(const workspace::Workspace& workspace,
   return plan;
 }
 
+void SetDigests(Step* step) {
+  step->weak = fingerprint::WeakFingerprint(step->description);
+  fingerprint::HashingSink sink;
+  for (const auto& [name, value] : *step->tool_env) {
+    sink.Bytes(name, value);
+  }
+  step->tool_env_digest = sink.Finish();
+}
+
 void ForEachStep(
     const Plan& plan,
     const std::function<void(const PlannedTask&, const Step&)>& visit) {

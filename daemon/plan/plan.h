@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
+#include "daemon/base/digest.h"
 #include "daemon/base/env_query.h"
 #include "daemon/plan/command_line.h"
 #include "daemon/settings/settings.h"
@@ -89,6 +90,10 @@ struct Step {
   std::string cache_off_reason;
   // Everything known before it runs; set if `cached`.
   vtask::storage::v1::WeakDescription description;
+  // Of the description, and of all of `tool_env`. Set if `cached`, by
+  // SetDigests.
+  base::Digest weak;
+  base::Digest tool_env_digest;
   // Says whose last result to compare with on a miss: package path, task, array
   // index, && index and extra arguments; unique in the workspace.
   std::string position;
@@ -126,6 +131,9 @@ struct Plan {
 // that start with "* ".
 absl::StatusOr<Plan> MakePlan(const workspace::Workspace& workspace,
                               const RunFlags& flags, const CallerFacts& caller);
+
+// When the description and `tool_env` of a cached step are complete.
+void SetDigests(Step* step);
 
 // Calls `visit` for every step that does something, those of nested plans in
 // place of the nested run, in plan order.

@@ -302,6 +302,7 @@ class StepMaker {
         MakeCachedEnv(env, facts_.default_names, assignments, task_.cache));
     step->env = EnvEntries(cached.env);
     Describe(std::move(cached.fingerprinted), step);
+    SetDigests(step);
     return absl::OkStatus();
   }
 

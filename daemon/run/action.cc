@@ -159,7 +159,7 @@ void ActionImpl::Echo() {
 }
 
 void ActionImpl::Acquire() {
-  weak_ = fingerprint::WeakFingerprint(step_->description);
+  weak_ = step_->weak;
   const std::string key = FlightKey();
   if (context_->enclosing.held_keys.contains(key)) {
     FailAsRecursion("");
@@ -221,7 +221,7 @@ bool ActionImpl::UseKnown() {
 bool ActionImpl::IsLookedUpBy(const KnownHit& known) const {
   return known.weak == weak_ && known.umask == step_->umask &&
          known.cache_generation == cache_generation_ &&
-         known.env == EnvDigest(*step_->tool_env);
+         known.env == step_->tool_env_digest;
 }
 
 // Or forgets what was: this lookup is the last at its position.
@@ -232,7 +232,7 @@ void ActionImpl::KeepKnown(const Found& found) {
   }
   KnownHit hit;
   hit.weak = weak_;
-  hit.env = EnvDigest(*step_->tool_env);
+  hit.env = step_->tool_env_digest;
   hit.umask = step_->umask;
   hit.cache_generation = cache_generation_;
   hit.lease = found.lease;

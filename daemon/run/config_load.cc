@@ -51,18 +51,15 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
 
   void Begin() {
     if (watcher_ != nullptr && watcher_->Sync()) {
-      if (const KnownWorkspace* known =
-              engine_->known.workspaces.Find(cwd_, input_.env)) {
-        is_known_ = true;
-        rests_on_ = known->rests_on;
-        settings_ = known->settings;
+      if (const KnownRoot* known = engine_->known.workspaces.FindRoot(cwd_)) {
+        rests_on_.leases = {known->lease};
+        input_.root = known->root;
         // Posted: nobody is told from inside Start.
-        engine_->loop->Post(
-            [this, workspace = known->workspace] { Finish(workspace); });
+        engine_->loop->Post([this] { UseKnownOrScan(); });
         return;
       }
     }
-    Scan();
+    FindRoot();
   }
 
   void Cancel(int signal) override {
@@ -73,6 +70,49 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
   }
 
  private:
+  void FindRoot() {
+    struct Found {
+      std::string root;
+      watch::LeasePtr lease;
+    };
+    engine_->workers->Run(
+        [cwd = cwd_, watcher = watcher_]() -> absl::StatusOr<Found> {
+          watch::Computation computation(watcher);
+          Found found;
+          VT_ASSIGN_OR_RETURN(found.root, workspace::RootOf(cwd));
+          found.lease = computation.Finish(found.root);
+          return found;
+        },
+        [this](absl::StatusOr<Found> found) {
+          if (!found.ok() || cancelled_) {
+            Finish(found.status());
+            return;
+          }
+          input_.root = found->root;
+          rests_on_.leases = {found->lease};
+          if (watcher_ != nullptr && found->lease != nullptr) {
+            engine_->known.workspaces.KeepRoot(cwd_,
+                                               {found->root, found->lease});
+          }
+          UseKnownOrScan();
+        });
+  }
+
+  void UseKnownOrScan() {
+    const KnownWorkspace* known =
+        watcher_ == nullptr
+            ? nullptr
+            : engine_->known.workspaces.Find(input_.root, input_.env);
+    if (known == nullptr || cancelled_) {
+      Scan();
+      return;
+    }
+    is_known_ = true;
+    rests_on_.Add(known->rests_on);
+    settings_ = known->settings;
+    Finish(known->workspace);
+  }
+
   void Scan() {
     struct Scanned {
       settings::Settings settings;
@@ -83,26 +123,24 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
       watch::LeasePtr lease;
     };
     engine_->workers->Run(
-        [input = input_, cwd = cwd_, file = engine_->options.settings,
+        [input = input_, file = engine_->options.settings,
          watcher = watcher_]() mutable -> absl::StatusOr<Scanned> {
           watch::Computation computation(watcher);
           Scanned scanned;
           VT_ASSIGN_OR_RETURN(scanned.settings, file->Refresh());
-          VT_ASSIGN_OR_RETURN(scanned.sources, workspace::Scan(cwd));
-          const std::string root = scanned.sources.root;
+          VT_ASSIGN_OR_RETURN(scanned.sources, workspace::Scan(input.root));
           scanned.scripts = scanned.sources.Scripts();
           if (scanned.scripts.empty()) {
             VT_ASSIGN_OR_RETURN(
                 scanned.workspace,
                 workspace::Assemble(std::move(scanned.sources), {}));
-            scanned.lease = computation.Finish(root);
+            scanned.lease = computation.Finish(input.root);
             return scanned;
           }
           input.settings = scanned.settings;
-          input.root = scanned.sources.root;
           input.scripts = scanned.scripts;
           VT_ASSIGN_OR_RETURN(scanned.step, MakeConfigStep(input));
-          scanned.lease = computation.Finish(root);
+          scanned.lease = computation.Finish(input.root);
           return scanned;
         },
         [this](absl::StatusOr<Scanned> scanned) {
@@ -117,7 +155,6 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
             return;
           }
           sources_ = std::move(scanned->sources);
-          input_.root = sources_.root;
           input_.scripts = std::move(scanned->scripts);
           step_ = *std::move(scanned->step);
           Evaluate();
@@ -221,9 +258,10 @@ class ConfigLoadImpl final : public ConfigLoad, private ActionHost {
           known.env = EnvDigest(input_.env);
         }
         known.rests_on = rests_on_;
+        known.rests_on.leases.erase(known.rests_on.leases.begin());  // the root
         known.workspace = *workspace;
         known.settings = settings_;
-        engine_->known.workspaces.Keep(cwd_, std::move(known));
+        engine_->known.workspaces.Keep(input_.root, std::move(known));
       }
       hooks.on_done(LoadedWorkspace{*std::move(workspace), settings_,
                                     not_stored_, std::move(rests_on_)});

@@ -172,6 +172,7 @@ absl::StatusOr<plan::Step> MakeConfigStep(const ConfigStepInput& input) {
   }
   env[kNamesVariable] = std::move(names);
   step.tool_env = std::make_shared<const base::EnvMap>(std::move(env));
+  plan::SetDigests(&step);
   return step;
 }
 

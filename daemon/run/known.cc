@@ -12,7 +12,11 @@ namespace {
 // Bounds of memory, all guesses. A hit takes about 1 KiB.
 constexpr size_t kMaxHits = 20'000;
 constexpr size_t kMaxWorkspaces = 8;
+constexpr size_t kMaxRoots = 64;
 constexpr size_t kMaxRuns = 16;
+// A step takes about 10 KiB, most of it for its environment.
+constexpr size_t kMaxPlans = 4;
+constexpr size_t kMaxPlannedSteps = 4000;
 // What raises no event (docs/FRESHNESS.md, Limits) goes unseen for so long at
 // most. A full look at 100 000 files takes half a second: once an hour.
 constexpr absl::Duration kLookAgainAfter = absl::Hours(1);
@@ -92,17 +96,59 @@ void KnownHits::Forget(const std::string& root, const std::string& position) {
   }
 }
 
-const KnownWorkspace* KnownWorkspaces::Find(const std::string& cwd,
+const KnownWorkspace* KnownWorkspaces::Find(const std::string& root,
                                             const base::EnvMap& env) {
-  const KnownWorkspace* known = Touch(&entries_, cwd);
+  const KnownWorkspace* known = Touch(&entries_, root);
   return known != nullptr && known->rests_on.Holds() &&
                  (!known->env.has_value() || *known->env == EnvDigest(env))
              ? known
              : nullptr;
 }
 
-void KnownWorkspaces::Keep(const std::string& cwd, KnownWorkspace workspace) {
-  PutFirst(&entries_, cwd, std::move(workspace), kMaxWorkspaces);
+void KnownWorkspaces::Keep(const std::string& root, KnownWorkspace workspace) {
+  PutFirst(&entries_, root, std::move(workspace), kMaxWorkspaces);
+}
+
+const KnownRoot* KnownWorkspaces::FindRoot(const std::string& cwd) {
+  const KnownRoot* known = Touch(&roots_, cwd);
+  return known != nullptr && known->lease->holds() ? known : nullptr;
+}
+
+void KnownWorkspaces::KeepRoot(const std::string& cwd, KnownRoot root) {
+  PutFirst(&roots_, cwd, std::move(root), kMaxRoots);
+}
+
+void KnownWorkspaces::Clear() {
+  entries_.clear();
+  roots_.clear();
+}
+
+const KnownPlan* KnownPlans::Find(const std::string& request,
+                                  const workspace::Workspace* workspace) {
+  const KnownPlan* known = Touch(&entries_, request);
+  return known != nullptr && known->workspace.get() == workspace &&
+                 known->lease->holds()
+             ? known
+             : nullptr;
+}
+
+void KnownPlans::Keep(const std::string& request, KnownPlan plan) {
+  bool asked_cache = false;
+  plan::ForEachStep(
+      *plan.plan, [&](const plan::PlannedTask&, const plan::Step& step) {
+        asked_cache = asked_cache || !step.program_missing.empty();
+      });
+  if (asked_cache) {
+    return;
+  }
+  PutFirst(&entries_, request, std::move(plan), kMaxPlans);
+  size_t steps = 0;
+  for (size_t i = 0; i < entries_.size(); ++i) {
+    steps += entries_[i].second.plan->tasks.size();
+    if (i > 0 && steps > kMaxPlannedSteps) {
+      entries_.resize(i);
+    }
+  }
 }
 
 KnownRunPtr KnownRuns::Find(const std::string& request) {
@@ -125,6 +171,7 @@ void KnownRuns::Forget(const std::string& request) {
 void Known::Clear() {
   hits.Clear();
   workspaces.Clear();
+  plans.Clear();
   runs.Clear();
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What earlier runs have found out, for as long as nothing of it has changed:
-// workspaces, actions whose result is in place, and whole runs. Each rests on
-// leases (daemon/watch/watcher.h); what has none that holds is done again.
-// docs/FRESHNESS.md.
+// workspaces, plans, actions whose result is in place, and whole runs. Each
+// rests on leases (daemon/watch/watcher.h); what has none that holds is done
+// again. docs/FRESHNESS.md.
 
 #pragma once
 
@@ -23,6 +23,7 @@
 #include "daemon/base/digest.h"
 #include "daemon/base/env_query.h"
 #include "daemon/cache/action_cache.h"
+#include "daemon/plan/plan.h"
 #include "daemon/settings/settings.h"
 #include "daemon/watch/watcher.h"
 #include "daemon/workspace/workspace.h"
@@ -86,17 +87,49 @@ struct KnownWorkspace {
   settings::Settings settings;
 };
 
-// By directory of the caller; few, the last used stay. Loop-bound.
+// Which workspace a directory belongs to.
+struct KnownRoot {
+  std::string root;
+  watch::LeasePtr lease;
+};
+
+// Few, the last used stay. Loop-bound.
 class KnownWorkspaces {
  public:
-  // Null if none is known that holds.
-  const KnownWorkspace* Find(const std::string& cwd, const base::EnvMap& env);
-  void Keep(const std::string& cwd, KnownWorkspace workspace);
-  void Clear() { entries_.clear(); }
+  // The workspace with root `root`; null if none is known that holds.
+  const KnownWorkspace* Find(const std::string& root, const base::EnvMap& env);
+  void Keep(const std::string& root, KnownWorkspace workspace);
+  // That of a caller's directory; the same.
+  const KnownRoot* FindRoot(const std::string& cwd);
+  void KeepRoot(const std::string& cwd, KnownRoot root);
+  void Clear();
 
  private:
   // Last used first.
   std::vector<std::pair<std::string, KnownWorkspace>> entries_;
+  std::vector<std::pair<std::string, KnownRoot>> roots_;
+};
+
+// What a request comes to, as long as its workspace stays the same.
+struct KnownPlan {
+  std::shared_ptr<const workspace::Workspace> workspace;
+  watch::LeasePtr lease;  // of planning alone: programs on PATH
+  std::shared_ptr<const plan::Plan> plan;
+};
+
+// By request, in full; few, the last used stay. Loop-bound.
+class KnownPlans {
+ public:
+  // Null if none is known that holds for this very workspace.
+  const KnownPlan* Find(const std::string& request,
+                        const workspace::Workspace* workspace);
+  // Does not keep one that is made by what is in the cache.
+  void Keep(const std::string& request, KnownPlan plan);
+  void Clear() { entries_.clear(); }
+
+ private:
+  // Last used first.
+  std::vector<std::pair<std::string, KnownPlan>> entries_;
 };
 
 // A run of nothing but hits, and what it wrote.
@@ -132,6 +165,7 @@ class KnownRuns {
 struct Known {
   KnownHits hits;
   KnownWorkspaces workspaces;
+  KnownPlans plans;
   KnownRuns runs;
   uint64_t answered_runs = 0;
 

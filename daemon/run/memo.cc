@@ -53,12 +53,23 @@ void Memo::NoteWritten(bool is_stderr, absl::string_view bytes) {
   }
 }
 
+const KnownPlan* Memo::FindPlan(const WorkspacePtr& workspace) {
+  return request_.empty()
+             ? nullptr
+             : engine_->known.plans.Find(request_, workspace.get());
+}
+
+void Memo::KeepPlan(KnownPlan plan) {
+  if (!request_.empty() && plan.lease != nullptr) {
+    engine_->known.plans.Keep(request_, std::move(plan));
+  }
+}
+
 void Memo::Keep(const std::string& root, const vtask::v1::RunFinished& totals,
                 const RunRecord& record) {
-  const bool is_whole = !request_.empty() && !totals.cancelled() &&
-                        totals.failed() == 0 &&
-                        totals.hits() == totals.cached_actions() &&
-                        written_size_ <= kMaxOutput;
+  const bool is_whole =
+      !request_.empty() && !totals.cancelled() && totals.failed() == 0 &&
+      totals.hits() == totals.cached_actions() && written_size_ <= kMaxOutput;
   if (!is_whole || !rests_on_.Holds()) {
     return;
   }

@@ -16,6 +16,7 @@
 
 #include "daemon/run/engine.h"
 #include "daemon/run/known.h"
+#include "daemon/run/planning.h"
 #include "vtask/v1/daemon.pb.h"
 
 namespace vt::run {
@@ -37,6 +38,11 @@ class Memo {
   }
   void RestsOn(KnownHitPtr hit) { rests_on_.hits.push_back(std::move(hit)); }
   void NoteWritten(bool is_stderr, absl::string_view bytes);
+
+  // The plan of an equal run; null if none is known that holds for that
+  // workspace.
+  const KnownPlan* FindPlan(const WorkspacePtr& workspace);
+  void KeepPlan(KnownPlan plan);
 
   // When it is over: keeps it, if it was nothing but hits, and all that it
   // rests on is known to be as it was.

@@ -225,11 +225,11 @@ absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
     }
   }
   VT_RETURN_IF_ERROR(planned.status());
-  run.plan = *std::move(planned);
+  run.plan = std::make_shared<const plan::Plan>(*std::move(planned));
+  const plan::Plan& plan = *run.plan;
   if (flags.explain.has_value()) {
-    run.text =
-        ExplainPlan(run.root, run.plan, MakeForecast(run.root, run.plan, cache),
-                    flags, options);
+    run.text = ExplainPlan(run.root, plan, MakeForecast(run.root, plan, cache),
+                           flags, options);
     return run;
   }
   if (flags.dry_run && flags.json) {
@@ -239,15 +239,15 @@ absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
     if (cache == nullptr) {
       json.cache_error = "there is no cache; `vt daemon status` says why";
     }
-    run.text = RunPlanJson(*workspace, run.plan,
-                           MakeForecast(run.root, run.plan, cache), json);
+    run.text = RunPlanJson(*workspace, plan,
+                           MakeForecast(run.root, plan, cache), json);
     return run;
   }
   if (flags.dry_run) {
-    run.text = DryRunText(run.root, run.plan, cache, options);
+    run.text = DryRunText(run.root, plan, cache, options);
     return run;
   }
-  VT_RETURN_IF_ERROR(CheckPrograms(run.root, run.plan, cache));
+  VT_RETURN_IF_ERROR(CheckPrograms(run.root, plan, cache));
   return run;
 }
 

@@ -32,7 +32,8 @@ vtask::v1::ActionRef RefOf(const plan::PlannedTask& task,
 
 struct PlannedRun {
   std::string root;
-  plan::Plan plan;
+  // Null if the question was another one: then there is a text.
+  std::shared_ptr<const plan::Plan> plan;
   // Set: nothing is to be run; this is the answer, for standard output.
   std::optional<std::string> text;
   // Set: as `text`, for standard error.

@@ -120,7 +120,7 @@ class SessionImpl final : public Session, private RunStream {
   report::RenderOptions render_options_;
   std::unique_ptr<report::Renderer> renderer_;
   std::string root_;
-  plan::Plan plan_;
+  std::shared_ptr<const plan::Plan> plan_;
   std::unique_ptr<NestedRun> nested_;        // if it was started from a task
   std::unique_ptr<ConfigLoad> config_load_;  // first
   WorkspacePtr workspace_;                   // what it found
@@ -305,6 +305,14 @@ void SessionImpl::OnSelected(const std::optional<plan::ListedTask>& choice) {
 
 void SessionImpl::StartPlanning() {
   busy_ = true;
+  if (const KnownPlan* known = memo_.FindPlan(workspace_)) {
+    PlannedRun planned;
+    planned.root = workspace_->root;
+    planned.plan = known->plan;
+    planned.lease = known->lease;
+    OnPlanned(std::move(planned));
+    return;
+  }
   engine_->workers->Run(
       [this, cache = engine_->cache] {
         if (flags_.last_details || flags_.explain.has_value()) {
@@ -317,9 +325,10 @@ void SessionImpl::StartPlanning() {
         if (planned.ok() && !planned->text.has_value()) {
           planned->lease = computation.Finish(planned->root);
         }
-        if (planned.ok() && nested_ != nullptr && cache != nullptr) {
+        if (planned.ok() && planned->plan != nullptr && nested_ != nullptr &&
+            cache != nullptr) {
           planned->inputs = ObservePlan(*workspace_, flags_, facts_.cwd,
-                                        planned->plan, &cache->files());
+                                        *planned->plan, &cache->files());
         }
         return planned;
       },
@@ -348,8 +357,10 @@ void SessionImpl::OnPlanned(absl::StatusOr<PlannedRun> planned) {
                    *flags_.task);
     return;
   }
-  for (const std::string& warning : planned->plan.warnings) {
-    Write(/*is_stderr=*/true, absl::StrCat(warning, "\n"));
+  if (planned->plan != nullptr) {
+    for (const std::string& warning : planned->plan->warnings) {
+      Write(/*is_stderr=*/true, absl::StrCat(warning, "\n"));
+    }
   }
   if (planned->text.has_value() || planned->complaint.has_value()) {
     if (planned->complaint.has_value()) {
@@ -361,6 +372,7 @@ void SessionImpl::OnPlanned(absl::StatusOr<PlannedRun> planned) {
     return;
   }
   root_ = planned->root;
+  memo_.KeepPlan({workspace_, planned->lease, planned->plan});
   memo_.RestsOn(std::move(planned->lease));
   context_.root = root_;
   plan_ = std::move(planned->plan);
@@ -379,15 +391,15 @@ void SessionImpl::OnPlanned(absl::StatusOr<PlannedRun> planned) {
   Execution::Hooks hooks;
   hooks.on_done = [this](ActionOutcome /*told by events*/) { OnRunDone(); };
   execution_ = std::make_unique<Execution>(
-      engine_, static_cast<RunStream*>(this), &context_, &plan_,
+      engine_, static_cast<RunStream*>(this), &context_, plan_.get(),
       context_.enclosing.chain, std::move(hooks));
   execution_->Start();
 }
 
 void SessionImpl::StartRendering() {
   int actions = 0;
-  plan::ForEachStep(plan_, [&](const plan::PlannedTask& /*task*/,
-                               const plan::Step& /*step*/) { ++actions; });
+  plan::ForEachStep(*plan_, [&](const plan::PlannedTask& /*task*/,
+                                const plan::Step& /*step*/) { ++actions; });
   // Logs of GitHub Actions can be folded, but not where they are interleaved.
   if (render_options_.github && !flags_.log_given && actions > 1) {
     render_options_.log = report::LogMode::kGrouped;
@@ -420,7 +432,7 @@ void SessionImpl::OnRunDone() {
   Emit(std::move(event));
   record_.set_workspace_root(root_);
   record_.set_vtask_version(base::Version());
-  AddDescriptions(plan_, &record_);
+  AddDescriptions(*plan_, &record_);
   memo_.Keep(root_, totals_, record_);
   engine_->run_log->Keep(
       [record = std::move(record_)]() mutable { return std::move(record); });

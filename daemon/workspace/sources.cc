@@ -123,6 +123,12 @@ std::vector<std::string> Sources::Scripts() const {
   return scripts;
 }
 
+absl::StatusOr<std::string> RootOf(absl::string_view cwd) {
+  VT_ASSIGN_OR_RETURN(const std::string directory, PhysicalPath(cwd));
+  VT_ASSIGN_OR_RETURN(Root root, FindRoot(directory));
+  return std::move(root.directory);
+}
+
 absl::StatusOr<Sources> Scan(absl::string_view cwd) {
   VT_ASSIGN_OR_RETURN(const std::string directory, PhysicalPath(cwd));
   VT_ASSIGN_OR_RETURN(const Root root, FindRoot(directory));

@@ -43,6 +43,10 @@ struct Sources {
   std::vector<std::string> Scripts() const;
 };
 
+// The root of the workspace that `cwd` (absolute) belongs to, physical. Errors
+// as of Scan. Blocking.
+absl::StatusOr<std::string> RootOf(absl::string_view cwd);
+
 // Finds the workspace that `cwd` (absolute) belongs to. Reads every manifest
 // and every vite.config file.
 //

@@ -198,6 +198,9 @@ class KnownRunTest(VtTest):
 
     def test_a_result_at_the_same_place_supersedes_what_was_known(self):
         """Or the next miss would be explained by the wrong one."""
+        for name in 'ab':
+            self.package(where=f'packages/{name}', tasks={'build': {
+                'command': 'sh -c :', 'cache': {'env': ['FLAVOUR']}}})
         self.build()
         self.build(env={'FLAVOUR': 'vanilla'})
         self.settle()
@@ -234,6 +237,41 @@ class KnownRunTest(VtTest):
         self.assertNotIn('b#build', self.vt('run', '--last-details').out)
         self.build()
         self.assertIn('b#build', self.vt('run', '--last-details').out)
+
+    def test_a_program_that_appears_before_another_is_found(self):
+        """Also if it is not all that has changed."""
+        self.package(where='packages/a', tasks={'build': 'tool'})
+        own = 'packages/a/node_modules/.bin/tool'
+        for place in ('node_modules/.bin/tool', own):
+            self.write(place, f'#!/bin/sh\ncat src/x\necho {place}\n', mode=0o755)
+        (self.workspace / own).rename(self.tmp / 'tool')
+        self.assertIn('\nnode_modules', self.build().out)
+        self.settle()
+        self.write('packages/b/src/x', 'changed\n')
+        (self.tmp / 'tool').rename(self.workspace / own)
+        self.assertIn(f'\n{own}', self.build().out)
+        self.settle()
+        (self.workspace / own).unlink()
+        self.assertIn('\nnode_modules', self.build().out)
+
+    def test_packages_are_of_one_known_workspace(self):
+        """From each directory, and each notices what changes anywhere."""
+        for name in 'ab':
+            self.assertOk(self.vt('run', 'build', cwd=self.workspace / 'packages' / name))
+        self.settle()
+        for name in 'ab':
+            where = self.workspace / 'packages' / name
+            hit = self.assertOk(self.vt('run', 'build', cwd=where))
+            self.assertNotIn('cache miss', hit.out)
+            self.write('packages/c/package.json', {'name': 'c'})
+            self.write('packages/c/vite-task.json', {'tasks': {'only': 'echo c'}})
+            self.assertOk(self.vt('run', 'c#only', cwd=where))
+            shutil.rmtree(self.workspace / 'packages/c')
+            self.assertCode(1, self.vt('run', 'c#only', cwd=where))
+        # A workspace that appears on the way.
+        self.write('packages/b/pnpm-workspace.yaml', 'packages: []\n')
+        alone = self.vt('run', 'build', cwd=self.workspace / 'packages/b')
+        self.assertNotIn('a#build', alone.out)
 
     def test_uncached_tasks_always_run(self):
         self.package(where='packages/a', tasks={'build': {
