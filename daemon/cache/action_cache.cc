@@ -76,6 +76,8 @@ class ActionCacheImpl final : public ActionCache {
   std::optional<NotStored> Store(const ActionKey& key,
                                  const FinishedAction& finished,
                                  Hit* stored) override;
+  bool IsOwnMode(const base::Digest& weak, const std::string& path,
+                 uint32_t mode) override;
   bool IsOwnOutput(const base::Digest& weak, const std::string& path,
                    const base::Digest& digest) override;
   fingerprint::FileDigests& files() override { return files_; }
@@ -200,6 +202,12 @@ bool ActionCacheImpl::IsOwnOutput(const base::Digest& weak,
                                   const base::Digest& digest) {
   const Use use(this);
   return use.is_open() && cache::IsOwnOutput(*database_, weak, path, digest);
+}
+
+bool ActionCacheImpl::IsOwnMode(const base::Digest& weak,
+                                const std::string& path, uint32_t mode) {
+  const Use use(this);
+  return use.is_open() && cache::IsOwnMode(*database_, weak, path, mode);
 }
 
 LookupResult ActionCacheImpl::Find(const ActionKey& key, bool is_use) {

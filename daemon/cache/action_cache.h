@@ -73,6 +73,13 @@ struct LookupResult {
   Miss miss;
 };
 
+// What an action found at a path.
+enum class Found {
+  kThere,
+  kMissing,
+  kBlocked,  // missing, because something on the way is no directory
+};
+
 // What a finished action turned out to be; made by run/ from tracking, tool
 // reports and configuration.
 struct FinishedAction {
@@ -102,11 +109,10 @@ struct FinishedAction {
   // Optional. The same when its last process had ended: an output that was
   // changed since is somebody else's.
   int64_t ended_file_clock_ns = 0;
-  // Optional. By path of an observation: whether the action found nothing there
-  // (true) or something (false). If the disk now disagrees, and the path is not
-  // in own_changes, the input changed while it ran. Without it a file that
-  // somebody removes after it was read is stored as missing.
-  std::map<std::string, bool> found_missing;
+  // Optional. By path of an observation. If the disk now disagrees, and the
+  // path is not in own_changes, the input changed while it ran. Without it a
+  // file that somebody removes after it was read is stored as missing.
+  std::map<std::string, Found> found;
   // Of those `outputs` that were not just seen: who told us.
   std::map<std::string, vtask::storage::v1::Provenance> output_reporters;
   std::vector<vtask::storage::v1::ToolReport> tool_reports;
@@ -167,6 +173,10 @@ class ActionCache {
       const ActionKey& key, const FinishedAction& finished,
       Hit* stored = nullptr) = 0;
 
+  // Whether the action once gave the file at `path` these permissions, and that
+  // did not depend on what stood there.
+  virtual bool IsOwnMode(const base::Digest& weak, const std::string& path,
+                         uint32_t mode) = 0;
   // Whether content `digest` was once recorded as output at `path` for this
   // weak fingerprint (decisions H4).
   virtual bool IsOwnOutput(const base::Digest& weak, const std::string& path,

@@ -80,10 +80,17 @@ class FinishedEvaluator {
     if (!IsOfFiles(observation.kind()) || own_.contains(observation.path())) {
       return true;
     }
-    const auto found = finished_.found_missing.find(observation.path());
-    if (found != finished_.found_missing.end() &&
-        found->second != (value->type() == Value::MISSING)) {
-      return Changed(observation.path());
+    if (const auto found = finished_.found.find(observation.path());
+        found != finished_.found.end()) {
+      const bool was_there = found->second == Found::kThere;
+      if (was_there == (value->type() == Value::MISSING)) {
+        return Changed(observation.path());
+      }
+      if (!was_there) {
+        // As it was told: what stands on the way now may be the action's own.
+        value->set_mode(found->second == Found::kBlocked ? fingerprint::kBlocked
+                                                         : 0);
+      }
     }
     if (observation.kind() == Observation::LISTING) {
       return ListingIsUnchanged(observation.path(), *value);

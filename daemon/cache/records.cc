@@ -93,6 +93,14 @@ bool IsOwnOutput(const Database& database, const base::Digest& weak,
              own->content_digests().end();
 }
 
+bool IsOwnMode(const Database& database, const base::Digest& weak,
+               const std::string& path, uint32_t mode) {
+  const absl::StatusOr<OwnOutputs> own =
+      LoadRecord<OwnOutputs>(database, Table::kOwnOutputs, OwnKey(weak, path));
+  return own.ok() && std::find(own->modes().begin(), own->modes().end(),
+                               mode) != own->modes().end();
+}
+
 void PutLast(const Database& database, const ActionKey& key,
              const base::Digest& weak, const base::Digest& strong,
              Batch* batch) {
@@ -122,29 +130,33 @@ void PutWeak(const Database& database, const base::Digest& weak,
   batch->Put(Table::kWeak, weak.AsBytes(), entry.SerializeAsString());
 }
 
-void PutOwnOutputs(
-    const Database& database, const base::Digest& weak,
-    const std::vector<std::pair<std::string, base::Digest>>& contents,
-    Batch* batch) {
-  for (const auto& [path, content] : contents) {
-    const std::string key = OwnKey(weak, path);
-    const std::string newest(content.AsBytes());
-    const absl::StatusOr<OwnOutputs> old =
-        LoadRecord<OwnOutputs>(database, Table::kOwnOutputs, key);
-    if (old.ok() && old->content_digests_size() > 0 &&
-        old->content_digests(0) == newest) {
-      continue;
-    }
+void PutOwnOutputs(const Database& database, const base::Digest& weak,
+                   const std::vector<OwnOutput>& outputs, Batch* batch) {
+  for (const OwnOutput& output : outputs) {
+    const std::string key = OwnKey(weak, output.path);
+    const std::string newest(output.content.AsBytes());
     OwnOutputs own;
     own.add_content_digests(newest);
+    if (output.mode.has_value()) {
+      own.add_modes(*output.mode);
+    }
+    const absl::StatusOr<OwnOutputs> old =
+        LoadRecord<OwnOutputs>(database, Table::kOwnOutputs, key);
     if (old.ok()) {
       for (const std::string& digest : old->content_digests()) {
         if (digest != newest && own.content_digests_size() < kMaxOwnOutputs) {
           own.add_content_digests(digest);
         }
       }
+      for (const uint32_t mode : old->modes()) {
+        if (mode != output.mode && own.modes_size() < kMaxOwnOutputs) {
+          own.add_modes(mode);
+        }
+      }
     }
-    batch->Put(Table::kOwnOutputs, key, own.SerializeAsString());
+    if (!old.ok() || own.SerializeAsString() != old->SerializeAsString()) {
+      batch->Put(Table::kOwnOutputs, key, own.SerializeAsString());
+    }
   }
 }
 

@@ -5,8 +5,9 @@
 
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -53,6 +54,17 @@ absl::StatusOr<vtask::storage::v1::Result> LoadAnyResult(
 
 bool IsOwnOutput(const store::Database& database, const base::Digest& weak,
                  const std::string& path, const base::Digest& content);
+bool IsOwnMode(const store::Database& database, const base::Digest& weak,
+               const std::string& path, uint32_t mode);
+
+// An output that the action made itself (decisions H4).
+struct OwnOutput {
+  std::string path;
+  base::Digest content;
+  // Of a directory, and of a file whose permissions did not depend on what
+  // stood there before.
+  std::optional<uint32_t> mode;
+};
 
 // These read a record, change it, and put it into `batch` if it is news. The
 // caller keeps others from doing so before the batch is written.
@@ -63,9 +75,7 @@ void PutLast(const store::Database& database, const ActionKey& key,
 // Moves `path_set` to the front.
 void PutWeak(const store::Database& database, const base::Digest& weak,
              const std::string& path_set, absl::Time now, store::Batch* batch);
-void PutOwnOutputs(
-    const store::Database& database, const base::Digest& weak,
-    const std::vector<std::pair<std::string, base::Digest>>& contents,
-    store::Batch* batch);
+void PutOwnOutputs(const store::Database& database, const base::Digest& weak,
+                   const std::vector<OwnOutput>& outputs, store::Batch* batch);
 
 }  // namespace vt::cache

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 
@@ -41,23 +42,37 @@ std::string Bytes(const base::Digest& digest) {
 
 // What was made out of somebody else's content is not the action's own: were it
 // rebuildable, a formatted source would be restored over a later edit of it, or
-// after its deletion (decisions H4).
-std::vector<std::pair<std::string, base::Digest>> OwnContents(
-    const PathSet& path_set, const std::set<std::string>& leftovers,
-    const std::vector<std::pair<std::string, base::Digest>>& contents) {
-  absl::flat_hash_set<absl::string_view> given;
+// after its deletion (decisions H4). Its permissions are not if anything that
+// stood there mattered.
+std::vector<OwnOutput> OwnOutputsOf(const PathSet& path_set,
+                                    const std::set<std::string>& leftovers,
+                                    const CapturedOutputs& captured) {
+  absl::flat_hash_set<absl::string_view> given, observed;
   for (const Observation& observation : path_set.observations()) {
-    if (!observation.rebuildable() &&
-        leftovers.find(observation.path()) == leftovers.end() &&
+    if (observation.rebuildable()) {
+      continue;
+    }
+    observed.insert(observation.path());
+    if (leftovers.find(observation.path()) == leftovers.end() &&
         (observation.kind() == Observation::CONTENT ||
          observation.kind() == Observation::LINK)) {
       given.insert(observation.path());
     }
   }
-  std::vector<std::pair<std::string, base::Digest>> own;
-  for (const auto& content : contents) {
-    if (!given.contains(content.first)) {
-      own.push_back(content);
+  absl::flat_hash_map<absl::string_view, uint32_t> modes;
+  for (const Output& output : captured.outputs) {
+    if (output.type() == Output::DIRECTORY ||
+        (output.type() == Output::FILE && !observed.contains(output.path()))) {
+      modes[output.path()] = output.mode();
+    }
+  }
+  std::vector<OwnOutput> own;
+  for (const auto& [path, content] : captured.contents) {
+    if (!given.contains(path)) {
+      const auto mode = modes.find(path);
+      own.push_back(
+          {path, content,
+           mode == modes.end() ? std::nullopt : std::optional(mode->second)});
     }
   }
   return own;
@@ -196,8 +211,8 @@ std::optional<NotStored> PrepareStore(const ActionKey& key,
   stored->strong =
       fingerprint::StrongFingerprint(stored->weak, path_set, *values);
   stored->after = AliasOf(*stored, *values, finished, *captured);
-  stored->own_contents =
-      OwnContents(stored->path_set, finished.leftovers, captured->contents);
+  stored->own_outputs =
+      OwnOutputsOf(stored->path_set, finished.leftovers, *captured);
   *written = StoreLog(finished.log, blobs, &result);
   if (!written->ok()) {
     return StoreFailed(written->message());
@@ -225,7 +240,7 @@ void PutStored(const store::Database& database, const ActionKey& key,
   batch->Put(Table::kPathSets, result.path_set(),
              stored.path_set.SerializeAsString());
   PutWeak(database, stored.weak, result.path_set(), now, batch);
-  PutOwnOutputs(database, stored.weak, stored.own_contents, batch);
+  PutOwnOutputs(database, stored.weak, stored.own_outputs, batch);
   // What the disk shows now: later differences are differences from that.
   PutLast(database, key, stored.weak, last, batch);
 }

@@ -15,6 +15,7 @@
 #include "daemon/base/digest.h"
 #include "daemon/cache/action_cache.h"
 #include "daemon/cache/blob_store.h"
+#include "daemon/cache/records.h"
 #include "daemon/fingerprint/observe.h"
 #include "daemon/store/database.h"
 #include "vtask/storage/v1/storage.pb.h"
@@ -35,8 +36,8 @@ struct StoredAction {
     std::vector<vtask::storage::v1::Value> values;
   };
   std::optional<Alias> after;
-  // Path and content digest of the outputs, for IsOwnOutput (decisions H4).
-  std::vector<std::pair<std::string, base::Digest>> own_contents;
+  // For IsOwnOutput and IsOwnMode (decisions H4).
+  std::vector<OwnOutput> own_outputs;
 };
 
 // Checks that no input changed meanwhile, and puts outputs and log into

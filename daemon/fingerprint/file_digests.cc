@@ -321,6 +321,7 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
                         error == ENAMETOOLONG;
     state.type = absent ? Value::MISSING : Value::UNREADABLE;
     state.is_blocked = error == ENOTDIR;
+    state.is_lost = error == ELOOP || error == ENAMETOOLONG;
     return state;
   }
   base::NoteConsulted(path, follow, S_ISREG(st.st_mode) && st.st_nlink > 1);

@@ -32,6 +32,8 @@ struct FileState {
   vtask::storage::v1::Value::Type type = vtask::storage::v1::Value::MISSING;
   // MISSING, because something on the way is no directory (ENOTDIR).
   bool is_blocked = false;
+  // MISSING, because links lead round in circles (ELOOP), or too far.
+  bool is_lost = false;
   uint32_t mode = 0;  // st_mode & 07777
   uint64_t size = 0;
   int64_t mtime_ns = 0;

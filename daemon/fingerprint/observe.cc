@@ -32,9 +32,14 @@ bool ReadLink(const std::string& path, std::string* text) {
   return n >= 0;
 }
 
-// Programs tell ENOTDIR from ENOENT, as in the text of an error.
+// Programs tell ENOTDIR and ELOOP from ENOENT, as in the text of an error.
+uint32_t ModeOfMissing(const FileState& state) {
+  return state.is_blocked ? kBlocked : state.is_lost ? kLost : 0;
+}
+
 uint32_t CountedMode(const FileState& state) {
-  return state.is_blocked ? kBlocked : ComparedMode(state.type, state.mode);
+  return state.type == Value::MISSING ? ModeOfMissing(state)
+                                      : ComparedMode(state.type, state.mode);
 }
 
 Value ObserveContent(const std::string& root, const std::string& path,
@@ -75,7 +80,7 @@ Value ObserveLink(const std::string& path, const World& world) {
   }
   const FileState state = world.files->Look(world.root, path, false, false);
   value.set_type(state.type);
-  value.set_mode(state.is_blocked ? kBlocked : 0);
+  value.set_mode(ModeOfMissing(state));
   return value;
 }
 
@@ -85,7 +90,7 @@ Value ObserveListing(const Observation& observation, const std::string& path,
   const FileState state = world.files->Look(world.root, path, false, false);
   value.set_type(state.type);
   if (state.type != Value::DIRECTORY) {
-    value.set_mode(state.is_blocked ? kBlocked : 0);
+    value.set_mode(ModeOfMissing(state));
     return value;
   }
   std::vector<DirectoryEntry> entries;
@@ -181,7 +186,7 @@ bool IsRebuildable(const Observation& observation, const std::string& path,
   const FileState state = world.files->Look(world.root, path, false, true);
   switch (state.type) {
     case Value::MISSING:
-      return !state.is_blocked;
+      return !state.is_blocked && !state.is_lost;
     case Value::DIRECTORY:
       // Listed and refilled: further entries do not count (R-CACHE-16).
       return observation.kind() != Observation::CONTENT &&

@@ -58,8 +58,10 @@ base::Digest PathSetDigest(const vtask::storage::v1::PathSet& path_set);
 // execute it. The others come from the umask of whoever made the clone.
 uint32_t ComparedMode(vtask::storage::v1::Value::Type type, uint32_t mode);
 
-// The mode of a MISSING value whose path leads through what is no directory.
+// The mode of a MISSING value whose path leads through what is no directory, or
+// through links without end.
 inline constexpr uint32_t kBlocked = 1;
+inline constexpr uint32_t kLost = 2;
 
 bool SameValue(const vtask::storage::v1::Value& a,
                const vtask::storage::v1::Value& b);

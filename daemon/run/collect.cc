@@ -91,11 +91,12 @@ void Collector::SplitAccesses() {
       continue;
     }
     accesses_.emplace(*path, &access);
-    if (access.is_ensured) {
-      // Programs that make nested directories mostly make the whole way, and
-      // try the last one first: nothing else is seen of that.
-      for (std::string up = *path; !up.empty() && ensured_.insert(up).second;
+    // A hit makes it as it makes all that nobody recorded (restore.h).
+    if (access.ensured_mode == (0777 & ~in_.umask)) {
+      ensured_.insert(*path);
+      for (std::string up = *path; access.makes_parents && !up.empty();
            up = std::string(base::Dirname(up))) {
+        ensured_.insert(up);
       }
     }
     if (access.mutated) {

@@ -38,6 +38,10 @@ struct CollectInput {
   // that of a nested action.
   std::function<bool(const std::string& path, const base::Digest&)>
       is_own_output;
+  // Whether this weak fingerprint has made a file with these permissions here,
+  // whatever stood there before.
+  std::function<bool(const std::string& path, uint32_t mode)> is_own_mode;
+  mode_t umask = 022;  // of the caller
 };
 
 struct Collected {

@@ -20,7 +20,8 @@ using vtask::storage::v1::Value;
 void Collector::CollectInputs() {
   for (const auto& [path, access] : accesses_) {
     if ((access->observed != 0 ||
-         (!access->by_nested && (access->is_deletion || IsDraft(*access)))) &&
+         (!access->by_nested && (access->is_deletion || IsDraft(*access))) ||
+         KeepsMode(path, *access)) &&
         !IsIgnoredInput(path)) {
       CollectAccess(path, *access);
     }
@@ -76,11 +77,18 @@ void Collector::CollectDirectory(const std::string& path) {
     }
     return;  // else it is collected as any other path
   }
+  // Nobody has recorded its permissions: a hit gives it the usual ones.
+  const uint32_t usual = 0777 & ~in_.umask;
+  const bool is_private = access != nullptr &&
+                          access->ensured_mode.has_value() &&
+                          access->ensured_mode != usual;
   const bool may_be_missing =
-      ensured_.contains(path) || nested_rebuildable_.contains(path) ||
-      (IsOwnDirectory(path) &&
-       ((access != nullptr && (access->observed & track::kListing) != 0) ||
-        IsOwnContent(path, fingerprint::DirectoryDigest().AsBytes())));
+      !is_private &&
+      (ensured_.contains(path) || nested_rebuildable_.contains(path) ||
+       (IsOwnDirectory(path) &&
+        ((access != nullptr && (access->observed & track::kListing) != 0) ||
+         (IsOwnContent(path, fingerprint::DirectoryDigest().AsBytes()) &&
+          in_.is_own_mode != nullptr && in_.is_own_mode(path, usual)))));
   Observation* observation = Observe(Observation::EXISTENCE, path);
   if (may_be_missing) {
     Rebuildable(observation);
@@ -110,21 +118,24 @@ void Collector::CollectAccess(const std::string& path, const Access& access) {
       !(access.mutated && access.pre_state == PreState::kMissing)) {
     CollectListing(path, /*left_out=*/{}, /*variant=*/"");
   }
-  for (const Observation::Kind kind : KindsOf(access)) {
+  for (const Observation::Kind kind : KindsOf(path, access)) {
     Observation* observation = Observe(kind, path);
     if (left_alone_.contains(path) && outputs_.contains(path)) {
       Rebuildable(observation);
     } else if (access.mutated) {
       KnowBefore(observation, access);
     } else {
-      out_.action.found_missing[path] = access.missing;
+      out_.action.found[path] = access.is_blocked ? cache::Found::kBlocked
+                                : access.missing  ? cache::Found::kMissing
+                                                  : cache::Found::kThere;
     }
   }
 }
 
 // The strongest word suffices: content says all that metadata says, but times,
 // which do not count.
-std::vector<Observation::Kind> Collector::KindsOf(const Access& access) const {
+std::vector<Observation::Kind> Collector::KindsOf(const std::string& path,
+                                                  const Access& access) const {
   const auto saw = [&](uint32_t bits) { return (access.observed & bits) != 0; };
   std::vector<Observation::Kind> kinds;
   if (saw(track::kLinkText)) {
@@ -139,10 +150,25 @@ std::vector<Observation::Kind> Collector::KindsOf(const Access& access) const {
   } else if (saw(track::kMetadata | track::kLinkMetadata)) {
     kinds.push_back(Observation::METADATA);
   } else if (saw(track::kExistence) || IsDraft(access) ||
+             KeepsMode(path, access) ||
              (saw(track::kListing) && access.missing)) {
     kinds.push_back(Observation::EXISTENCE);
   }
   return kinds;
+}
+
+// An output that was written over a file from before, and has its permissions:
+// not those that the action gives a new file. So it matters that this one was
+// there. (Which permissions it must have is said by those of the output, see
+// obstacles.h.) What chmod gave it is the action's own word, or depends on what
+// it found (`chmod a+X`): its own only if it gives that to a new file, too.
+bool Collector::KeepsMode(const std::string& path, const Access& access) const {
+  const uint32_t before = access.pre_mode & 07777;
+  return access.is_kept && !access.by_nested &&
+         access.pre_state == PreState::kFile && outputs_.contains(path) &&
+         access.new_mode != before &&
+         !(access.set_mode.has_value() && in_.is_own_mode != nullptr &&
+           in_.is_own_mode(path, *access.set_mode));
 }
 
 // An input that the action then changed: the disk no longer shows what it saw
@@ -160,7 +186,9 @@ void Collector::KnowBefore(Observation* observation, const Access& access) {
   const bool is_restored = outputs_.contains(path);
   if (is_restored && kind == Observation::CONTENT && WasOwn(path, access)) {
     out_.action.leftovers.insert(path);
-  } else if (is_restored && (was_missing || WasOwn(path, access))) {
+  } else if (is_restored &&
+             (was_missing ? !access.is_blocked
+                          : WasOwn(path, access) && !KeepsMode(path, access))) {
     Rebuildable(observation);
     return;
   }
@@ -198,6 +226,7 @@ Value Collector::PreValue(Observation::Kind kind, const Access& access) const {
   switch (access.pre_state) {
     case PreState::kMissing:
       value.set_type(Value::MISSING);
+      value.set_mode(access.is_blocked ? fingerprint::kBlocked : 0);
       break;
     case PreState::kFile:
       value.set_type(Value::FILE);

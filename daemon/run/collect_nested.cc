@@ -59,6 +59,18 @@ void Collector::CollectNestedOutputs() {
         nested_rebuildable_.insert(seen.observation.path());
       }
     }
+    const std::set<std::string> outputs(inner.outputs.begin(),
+                                        inner.outputs.end());
+    for (const Seen& seen : inner.seen) {
+      // What it wrote over was not its own, or had other permissions than it
+      // gives (KeepsMode).
+      if (seen.value.type() == Value::FILE &&
+          (seen.observation.kind() == Observation::EXISTENCE ||
+           seen.observation.kind() == Observation::METADATA) &&
+          outputs.contains(seen.observation.path())) {
+        nested_kept_.insert(seen.observation.path());
+      }
+    }
     for (const std::string& path : inner.outputs) {
       nested_outputs_.insert(path);
       // A listing never shows them, were they there before.
@@ -190,7 +202,8 @@ void Collector::TakeOverFile(const Seen& seen) {
     return;
   }
   const auto access = accesses_.find(path);
-  if (left_alone_.contains(path) && outputs_.contains(path)) {
+  if (left_alone_.contains(path) && outputs_.contains(path) &&
+      !nested_kept_.contains(path)) {
     if (kind == Observation::CONTENT && seen.value.type() == Value::FILE) {
       TakeOverLeftover(seen);
     } else {
@@ -248,7 +261,7 @@ void Collector::TakeOverChanged(const Seen& seen, const Access& access) {
     return;
   }
   const bool is_rebuildable =
-      outputs_.contains(path) &&
+      outputs_.contains(path) && !nested_kept_.contains(path) &&
       (is_own || IsOwnContent(path, seen.value.digest()));
   if (is_rebuildable && kind == Observation::CONTENT && !was_missing) {
     TakeOverLeftover(seen);

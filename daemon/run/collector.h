@@ -111,8 +111,10 @@ class Collector {
   void CollectDirectory(const std::string& path);
   bool IsDraft(const track::Access& access) const;
   bool WasClearedAway(const std::string& path, const track::Access& access);
-  std::vector<Observation::Kind> KindsOf(const track::Access& access) const;
+  std::vector<Observation::Kind> KindsOf(const std::string& path,
+                                         const track::Access& access) const;
   void KnowBefore(Observation* observation, const track::Access& access);
+  bool KeepsMode(const std::string& path, const track::Access& access) const;
   bool IsAsBefore(const std::string& path, const track::Access& access) const;
   Value PreValue(Observation::Kind kind, const track::Access& access) const;
   // `left_out`: entries that do not count, beside those that never do.
@@ -163,11 +165,13 @@ class Collector {
   // directory is one of these, and most paths are none.
   absl::flat_hash_set<std::string> ways_to_products_;
   std::map<std::string, bool> own_directories_;  // memo
-  // Directories that the action would make if they were missing.
+  // Directories that were there, and that the action would have made.
   std::set<std::string> ensured_;
   // Outputs and deletions of nested actions. `left_alone_`: the outputs that
   // nobody changed in the end, because they were there already.
   std::set<std::string> nested_outputs_, nested_deletions_, left_alone_;
+  // Outputs of nested actions that depend on what stood there.
+  std::set<std::string> nested_kept_;
   // What nested actions need not find, because they make it.
   std::set<std::string> nested_rebuildable_;
   // What nested actions saw, by what is known of an observation.

@@ -30,6 +30,10 @@ Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
              return cache->IsOwnOutput(inner.weak, path, digest);
            });
   };
+  input.is_own_mode = [&](const std::string& path, uint32_t mode) {
+    return cache->IsOwnMode(weak, path, mode);
+  };
+  input.umask = run.key.umask;
   Collected collected = Collect(input);
   Kept kept{std::move(collected.not_stored),
             {},

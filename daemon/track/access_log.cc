@@ -97,15 +97,35 @@ void AccessLog::Observe(const Resolved& at, uint32_t observed) {
     case Resolved::Kind::kMissing:
       break;
   }
-  if (!at.first_missing.empty()) {
-    ObservePath(at.first_missing, at.blocked_by_file ? kMetadata : kExistence,
-                /*missing=*/!at.blocked_by_file, nullptr);
+  ObserveMissing(at, observed);
+}
+
+// Only the end counts. That a directory on the way is missing, too, nobody was
+// told: if one comes, the end is there or not, and who only looks sees no more
+// than that. (Who wants to make something there does, see Mutate.) But
+// something that is no directory answers for the end (ENOTDIR): it is
+// observed, and so is that the end was missing because of it.
+void AccessLog::ObserveMissing(const Resolved& at, uint32_t observed) {
+  if (at.blocked_by_file) {
+    if (IsOwnProduct(at.first_missing)) {
+      return;
+    }
+    ObservePath(at.first_missing, kMetadata, /*missing=*/false, nullptr);
+  }
+  if (absl::StrContains(at.path, "/../") || absl::EndsWith(at.path, "/..")) {
+    // Such an end has no path of its own. It is another one, or a file, as soon
+    // as this component is there.
+    if (!at.blocked_by_file) {
+      ObservePath(at.first_missing, kExistence, /*missing=*/true, nullptr);
+    }
+    return;
   }
   const std::string path = base::NormalizePath(at.path);
-  if (absl::StrContains(at.path, "/../") || absl::EndsWith(at.path, "/..")) {
-    return;  // there is no such path; that the component is missing says it all
-  }
   ObservePath(path, observed, /*missing=*/true, nullptr);
+  if (const auto it = states_.find(path);
+      it != states_.end() && at.blocked_by_file) {
+    it->second.is_blocked = true;
+  }
 }
 
 void AccessLog::ObservePath(const std::string& path, uint32_t observed,
@@ -114,6 +134,13 @@ void AccessLog::ObservePath(const std::string& path, uint32_t observed,
     return;
   }
   PathState* state = Find(path);
+  if (state->ensured_epoch != 0 && source_.epoch >= state->ensured_epoch &&
+      status != nullptr && S_ISDIR(status->st_mode) &&
+      (observed & ~uint32_t{kMetadata | kLinkMetadata | kExistence}) == 0) {
+    // That a directory is there it knew: it would have made it.
+    state->makes_parents |= (observed & kMetadata) != 0;
+    return;
+  }
   if (state->is_made() || IsBelowOwnDirectory(path)) {
     // That something is *not* in a directory it made may be different when the
     // directory is there already.
@@ -136,6 +163,7 @@ void AccessLog::ObservePath(const std::string& path, uint32_t observed,
     // change has not happened yet (another thread is about to make it) or never
     // will; doubt makes it an input.
     const std::optional<FileIdentity> now = LookAt(path);
+    state->is_gone |= !now;
     state->replaced |= !now || !(state->pre == PreState::kDirectory
                                      ? SameFile(*now, state->before)
                                      : SameIdentity(*now, state->before));

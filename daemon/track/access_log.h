@@ -42,6 +42,7 @@
 
 #include "daemon/base/digest.h"
 #include "daemon/track/access_set.h"
+#include "daemon/track/file_identity.h"
 #include "daemon/track/nested_changes.h"
 #include "daemon/track/resolve.h"
 
@@ -116,9 +117,17 @@ class AccessLog {
   // Records `observed` of what `at` leads to, and the links on the way.
   void Observe(const Resolved& at, uint32_t observed);
 
-  // Records that `at` is about to be changed. `by_nested`: by an action that
-  // runs inside of this one, whose observations are taken from elsewhere.
-  void Mutate(const Resolved& at, Change change, bool by_nested = false);
+  // Records that `at` is about to be changed. `mode`: the permissions that the
+  // call gives to what it makes where nothing stands, or, of kMode, to what
+  // stands there; nullopt: it makes nothing, or no mode is known. `by_nested`:
+  // by an action that runs inside of this one, whose observations are taken
+  // from elsewhere.
+  void Mutate(const Resolved& at, Change change,
+              std::optional<mode_t> mode = std::nullopt,
+              bool by_nested = false);
+
+  // Whether Mutate needs to know the mode: finding it takes time.
+  bool NeedsMode(const std::string& path, Change change) const;
 
   // The directory `from` is about to become `to`, both already given to
   // Mutate: what the action did below `from` is from now on below `to`.
@@ -147,6 +156,7 @@ class AccessLog {
   using Item = std::pair<const std::string, PathState>;
 
   PathState* Find(const std::string& path);
+  void ObserveMissing(const Resolved& at, uint32_t observed);
   void ObservePath(const std::string& path, uint32_t observed, bool missing,
                    const struct stat* status);
   void ObserveRaced(const std::string& path, uint32_t observed, bool missing,
@@ -159,6 +169,7 @@ class AccessLog {
   void TakeDigest(const std::string& path, PathState* state);
   void NoteOldContent(const std::string& path, Change change, bool by_nested,
                       PathState* state);
+  static void FinishMode(const FileIdentity& now, PathState* state);
   void FinishMutation(const std::string& path, PathState* state);
   void FinishObservation(const std::string& path, PathState* state);
   void FinishMoves();

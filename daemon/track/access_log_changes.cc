@@ -63,13 +63,21 @@ void AccessLog::TakeDigest(const std::string& path, PathState* state) {
   state->digest = digest_(path);
 }
 
-void AccessLog::Mutate(const Resolved& at, Change change, bool by_nested) {
+bool AccessLog::NeedsMode(const std::string& path, Change change) const {
+  const auto it = states_.find(path);
+  return it == states_.end() ||
+         (change == Change::kCreateDirectory ? it->second.ensured_epoch == 0
+                                             : !it->second.mutated);
+}
+
+void AccessLog::Mutate(const Resolved& at, Change change,
+                       std::optional<mode_t> mode, bool by_nested) {
   if (at.kind == Resolved::Kind::kNoFile ||
       at.kind == Resolved::Kind::kTerminal || IsOwnDirectory(at.path)) {
     return;
   }
   if (enclosing_) {
-    enclosing_({&at, change, nullptr, false, source_.tid});
+    enclosing_({&at, change, nullptr, false, source_.tid, mode});
   }
   // The links and directories on the way were looked at, whatever comes of it.
   const bool will_fail =
@@ -80,9 +88,22 @@ void AccessLog::Mutate(const Resolved& at, Change change, bool by_nested) {
     if (!by_nested) {
       Observe(at, kExistence);
     }
+    if (!by_nested && !at.first_missing.empty() && !at.blocked_by_file &&
+        (change == Change::kCreate || change == Change::kCreateDirectory)) {
+      // In a directory that is there it would have been made. Not that any
+      // other on the way is missing, see Observe().
+      ObservePath(std::string(base::Dirname(base::NormalizePath(at.path))),
+                  kExistence, /*missing=*/true, nullptr);
+    }
     if (const auto it = states_.find(at.path);
         it != states_.end() && change == Change::kCreateDirectory) {
-      it->second.is_ensured = true;
+      PathState& there = it->second;
+      there.is_ensured = true;
+      if (!by_nested && there.ensured_epoch == 0 &&
+          S_ISDIR(at.status.st_mode)) {
+        there.ensured_mode = mode;
+        there.ensured_epoch = epoch_;
+      }
     }
     return;
   }
@@ -111,11 +132,18 @@ void AccessLog::Mutate(const Resolved& at, Change change, bool by_nested) {
       state->before = FileIdentity::Of(at.status);
     }
   }
+  if (is_first) {
+    state->new_mode = change == Change::kMode ? std::nullopt : mode;
+  }
+  if (change == Change::kMode && mode.has_value()) {
+    state->set_mode = mode;
+  }
   if (change == Change::kCreateDirectory &&
       state->pre != PreState::kDirectory) {
     made_directories_.insert(at.path);
   }
-  state->replaced |= state->existed() && !at.found();
+  state->is_gone |= state->existed() && !at.found();
+  state->replaced |= state->is_gone;
   const bool old_is_there =
       state->existed() && at.found() && !state->replaced &&
       (state->content_mutated

@@ -85,6 +85,9 @@ void AccessLog::FinishMutation(const std::string& path, PathState* state) {
       TakeDigest(path, state);  // read after a chmod: still the old content
     }
   }
+  if (now) {
+    FinishMode(*now, state);
+  }
   if (state->in_root && digest_ && state->pre == PreState::kFile &&
       (state->observed & kContent) != 0 && !state->digest &&
       !state->is_deletion && !state->is_flawed) {
@@ -92,6 +95,14 @@ void AccessLog::FinishMutation(const std::string& path, PathState* state) {
             "what was read and then overwritten is too large or unreadable to "
             "be remembered",
             path);
+  }
+}
+
+// Of an output that existed before.
+void AccessLog::FinishMode(const FileIdentity& now, PathState* state) {
+  state->is_kept = !state->is_gone && SameFile(now, state->before);
+  if (!state->is_kept || state->set_mode != (now.mode & 07777)) {
+    state->set_mode.reset();  // it failed, or somebody set another one since
   }
 }
 
@@ -166,16 +177,22 @@ Access AccessLog::ToAccess(const std::string& path, const PathState& state) {
   access.path = path;
   access.observed = state.observed;
   access.missing = state.missing && !state.found;
+  access.is_blocked = access.missing && state.is_blocked;
   access.by_notification = state.by_notification;
   access.by_record = state.by_record;
   access.first_program = state.first_program;
   access.is_ensured = state.is_ensured;
+  access.ensured_mode = state.ensured_mode;
+  access.makes_parents = state.makes_parents;
   access.mutated = state.mutated;
   if (state.mutated) {
     access.pre_state = state.pre;
     access.pre_digest = state.digest;
     access.pre_size = state.before.size;
     access.pre_mode = state.before.mode;
+    access.is_kept = state.is_kept;
+    access.new_mode = state.new_mode;
+    access.set_mode = state.set_mode;
     access.is_output = state.is_output;
     access.is_deletion = state.is_deletion;
     access.by_nested = !state.self_mutated;

@@ -39,6 +39,8 @@ struct Access {
   uint32_t observed = 0;  // Observed bits; 0: never an input
   // The observation found nothing there (at the time it was made).
   bool missing = false;
+  // It did because something on the way is no directory (ENOTDIR).
+  bool is_blocked = false;
   // The action created, wrote, renamed, removed or changed it.
   bool mutated = false;
   PreState pre_state = PreState::kUnknown;  // if mutated
@@ -47,6 +49,15 @@ struct Access {
   std::optional<base::Digest> pre_digest;
   uint64_t pre_size = 0;
   uint32_t pre_mode = 0;
+  // At drain the file that stood there before still does, written over: its
+  // permissions are what they were, unless the action set them.
+  bool is_kept = false;
+  // The permissions that it would have got, had nothing stood there.
+  // nullopt: then the first change would have failed, or it is not known.
+  std::optional<uint32_t> new_mode;
+  // With is_kept, the permissions that it has, if a chmod of the action's gave
+  // it these.
+  std::optional<uint32_t> set_mode;
   // At drain it exists and was created, written or given other metadata.
   bool is_output = false;
   // At drain it is gone, and was there before.
@@ -58,6 +69,13 @@ struct Access {
   int first_program = -1;
   // The action tried to make this directory, whether it was there or not.
   bool is_ensured = false;
+  // If it was there: the permissions that the call would have given it.
+  std::optional<uint32_t> ensured_mode;
+  // If it was there: after mkdir had failed it was asked what stands there, as
+  // those do who make the whole way (`mkdir -p` of Node, Python and Rust): they
+  // begin at the end, and of the directories above nothing is seen. Who makes a
+  // single directory does not ask.
+  bool makes_parents = false;
   // Only nested actions changed it (ChangeSink). They say what they observed.
   bool by_nested = false;
 };

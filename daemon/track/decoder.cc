@@ -103,7 +103,7 @@ void Decoder::Handle(const NestedChange& change) {
     log_.MoveDirectory(*change.at, *change.moved_to, change.exchange,
                        /*by_nested=*/true);
   } else {
-    log_.Mutate(*change.at, change.change, /*by_nested=*/true);
+    log_.Mutate(*change.at, change.change, change.mode, /*by_nested=*/true);
   }
   NamesChanged();
 }

@@ -12,6 +12,7 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -93,12 +94,18 @@ class Decoder {
   void Observe(const Task& task, const Name& name, uint32_t observed);
   void ObserveResolved(const Resolved& at, uint32_t observed);
 
-  void Open(const Task& task, const Name& name, uint64_t flags);
-  void OpenForWriting(const Task& task, const Resolved& at, uint64_t flags);
+  // `mode`: the argument, which counts with O_CREAT.
+  void Open(const Task& task, const Name& name, uint64_t flags, uint64_t mode);
+  void OpenForWriting(const Task& task, const Resolved& at, uint64_t flags,
+                      uint64_t mode);
   void OpenHow(const Task& task, const uint64_t* args);
+  std::optional<mode_t> ModeOfNew(const Task& task, const Resolved& at,
+                                  enum Change change, uint64_t mode);
+  void MakeDirectory(const Task& task, const Name& name, uint64_t mode);
   void Change(const Task& task, const Name& name, enum Change change,
-              bool makes_link = false);
-  void ChangeDescriptor(const Task& task, int fd);
+              bool makes_link = false,
+              std::optional<mode_t> mode = std::nullopt);
+  void ChangeDescriptor(const Task& task, int fd, std::optional<mode_t> mode);
   void Rename(const Task& task, const Name& from, const Name& to,
               uint64_t flags);
   void Link(const Task& task, const Name& from, const Name& to);
@@ -126,7 +133,8 @@ class Decoder {
   // BeforeChange, and tells the log. `makes_link`: kCreate makes a symbolic
   // link.
   void Mutate(const Task& task, const Resolved& at, enum Change change,
-              bool makes_link = false);
+              bool makes_link = false,
+              std::optional<mode_t> mode = std::nullopt);
   void MakeLink(const Task& task, const Name& name);
   void ProbeNew(const Resolved& at);
   void WorkingDirectoryChanges(const Task& task);

@@ -26,7 +26,8 @@ bool IsDirectory(const Resolved& at) {
 
 }  // namespace
 
-void Decoder::Open(const Task& task, const Name& name, uint64_t flags) {
+void Decoder::Open(const Task& task, const Name& name, uint64_t flags,
+                   uint64_t mode) {
   if ((flags & O_PATH) != 0) {
     Observe(task, name, name.follow ? kMetadata : kLinkMetadata);
     return;
@@ -45,12 +46,12 @@ void Decoder::Open(const Task& task, const Name& name, uint64_t flags) {
   }
   Resolved at;
   if (Find(task, name, &at)) {
-    OpenForWriting(task, at, flags);
+    OpenForWriting(task, at, flags, mode);
   }
 }
 
 void Decoder::OpenForWriting(const Task& task, const Resolved& at,
-                             uint64_t flags) {
+                             uint64_t flags, uint64_t mode) {
   const bool creates = (flags & O_CREAT) != 0;
   const bool exclusive = creates && (flags & O_EXCL) != 0;
   if (at.kind == Resolved::Kind::kTerminal) {
@@ -72,12 +73,26 @@ void Decoder::OpenForWriting(const Task& task, const Resolved& at,
   } else if (!S_ISREG(at.status.st_mode)) {
     ObserveResolved(at, IsLink(at) ? kLinkMetadata : kMetadata);
   } else if ((flags & O_TRUNC) != 0) {
-    Mutate(task, at, Change::kReplace);
+    Mutate(
+        task, at, Change::kReplace, /*makes_link=*/false,
+        creates ? ModeOfNew(task, at, Change::kReplace, mode) : std::nullopt);
   } else if ((flags & O_ACCMODE) != O_RDONLY) {
     Mutate(task, at, Change::kWrite);
   } else {
     ObserveResolved(at, kContent);
   }
+}
+
+// The permissions of what a call with the argument `mode` makes where nothing
+// stands; nullopt also if nobody needs to know.
+std::optional<mode_t> Decoder::ModeOfNew(const Task& task, const Resolved& at,
+                                         enum Change change, uint64_t mode) {
+  const std::optional<mode_t> umask =
+      log_.NeedsMode(at.path, change) ? task.Umask() : std::nullopt;
+  if (!umask.has_value()) {
+    return std::nullopt;
+  }
+  return static_cast<mode_t>(mode) & 07777 & ~*umask;
 }
 
 void Decoder::OpenHow(const Task& task, const uint64_t* args) {
@@ -94,22 +109,25 @@ void Decoder::OpenHow(const Task& task, const uint64_t* args) {
   Open(task,
        {Descriptor(args[0]), args[1], follow, false,
         (how.resolve & RESOLVE_IN_ROOT) != 0},
-       how.flags);
+       how.flags, how.mode);
 }
 
 bool Decoder::HandleOpen(const Task& task, int number, const uint64_t* args) {
   Name name = {AT_FDCWD, args[0]};
   uint64_t flags = args[1];
+  uint64_t mode = args[2];
   switch (number) {
     case __NR_openat:
       name = {Descriptor(args[0]), args[1]};
       flags = args[2];
+      mode = args[3];
       break;
 #ifdef __NR_open
     case __NR_open:
       break;
     case __NR_creat:
       flags = O_CREAT | O_WRONLY | O_TRUNC;
+      mode = args[1];
       break;
 #endif
     case __NR_openat2:
@@ -120,7 +138,7 @@ bool Decoder::HandleOpen(const Task& task, int number, const uint64_t* args) {
   }
   name.follow = (flags & O_NOFOLLOW) == 0 &&
                 (flags & (O_CREAT | O_EXCL)) != (O_CREAT | O_EXCL);
-  Open(task, name, flags);
+  Open(task, name, flags, mode);
   return true;
 }
 
@@ -151,9 +169,9 @@ void Decoder::BeforeChange(pid_t tid, const Resolved& at, enum Change change,
 }
 
 void Decoder::Mutate(const Task& task, const Resolved& at, enum Change change,
-                     bool makes_link) {
+                     bool makes_link, std::optional<mode_t> mode) {
   BeforeChange(task.tid(), at, change, makes_link);
-  log_.Mutate(at, change);
+  log_.Mutate(at, change, mode);
 }
 
 void Decoder::MakeLink(const Task& task, const Name& name) {
@@ -169,18 +187,29 @@ void Decoder::ProbeNew(const Resolved& at) {
 }
 
 void Decoder::Change(const Task& task, const Name& name, enum Change change,
-                     bool makes_link) {
+                     bool makes_link, std::optional<mode_t> mode) {
   Resolved at;
   if (Find(task, name, &at)) {
-    if (change == Change::kCreate || change == Change::kCreateDirectory) {
+    if (change == Change::kCreate) {
       ProbeNew(at);
     }
-    Mutate(task, at, change, makes_link);
+    Mutate(task, at, change, makes_link, mode);
   }
 }
 
-void Decoder::ChangeDescriptor(const Task& task, int fd) {
-  Change(task, {fd, 0, false, true}, Change::kMode);
+void Decoder::MakeDirectory(const Task& task, const Name& name, uint64_t mode) {
+  Resolved at;
+  if (Find(task, name, &at)) {
+    ProbeNew(at);
+    Mutate(task, at, Change::kCreateDirectory, /*makes_link=*/false,
+           at.found() ? ModeOfNew(task, at, Change::kCreateDirectory, mode)
+                      : std::nullopt);
+  }
+}
+
+void Decoder::ChangeDescriptor(const Task& task, int fd,
+                               std::optional<mode_t> mode) {
+  Change(task, {fd, 0, false, true}, Change::kMode, /*makes_link=*/false, mode);
 }
 
 void Decoder::Remove(const Task& task, const Name& name) {
@@ -257,7 +286,7 @@ bool Decoder::HandleNameChange(const Task& task, int number,
       Remove(task, {AT_FDCWD, args[0], false});
       return true;
     case __NR_mkdir:
-      Change(task, {AT_FDCWD, args[0], false}, Change::kCreateDirectory);
+      MakeDirectory(task, {AT_FDCWD, args[0], false}, args[1]);
       return true;
     case __NR_mknod:
       Change(task, {AT_FDCWD, args[0], false}, Change::kCreate);
@@ -284,7 +313,7 @@ bool Decoder::HandleNameChange(const Task& task, int number,
       Remove(task, {at, args[1], false});
       return true;
     case __NR_mkdirat:
-      Change(task, {at, args[1], false}, Change::kCreateDirectory);
+      MakeDirectory(task, {at, args[1], false}, args[2]);
       return true;
     case __NR_mknodat:
       Change(task, {at, args[1], false}, Change::kCreate);
@@ -303,17 +332,27 @@ bool Decoder::HandleModeChange(const Task& task, int number,
   const int at = Descriptor(args[0]);
   Name name = {AT_FDCWD, args[0]};
   uint64_t flags = 0;
+  std::optional<mode_t> mode;
+  const auto permissions = [](uint64_t argument) {
+    return static_cast<mode_t>(argument) & 07777;
+  };
   switch (number) {
     case __NR_fchmod:
+      ChangeDescriptor(task, at, permissions(args[1]));
+      return true;
     case __NR_fchown:
     case __NR_fsetxattr:
     case __NR_fremovexattr:
-      ChangeDescriptor(task, at);
+      ChangeDescriptor(task, at, std::nullopt);
       return true;
+#ifdef __NR_chmod
+    case __NR_chmod:
+      mode = permissions(args[1]);
+      break;
+#endif
     case __NR_setxattr:
     case __NR_removexattr:
 #ifdef __NR_chmod
-    case __NR_chmod:
     case __NR_chown:
     case __NR_utime:
     case __NR_utimes:
@@ -338,9 +377,11 @@ bool Decoder::HandleModeChange(const Task& task, int number,
 #endif
     case __NR_fchmodat:
       name = {at, args[1]};
+      mode = permissions(args[2]);
       break;
     case __NR_fchmodat2:
       name = {at, args[1]};
+      mode = permissions(args[2]);
       flags = args[3];
       break;
     case __NR_fchownat:
@@ -358,7 +399,7 @@ bool Decoder::HandleModeChange(const Task& task, int number,
   }
   name.follow = name.follow && (flags & kNoFollow) == 0;
   name.may_be_empty = name.may_be_empty || (flags & kEmptyPath) != 0;
-  Change(task, name, Change::kMode);
+  Change(task, name, Change::kMode, /*makes_link=*/false, mode);
   return true;
 }
 

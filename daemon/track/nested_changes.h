@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -41,6 +42,8 @@ struct NestedChange {
   // The thread of a task that makes it; 0: the daemon does. Its next change
   // comes after this one is over.
   pid_t tid = 0;
+  // See AccessLog::Mutate.
+  std::optional<mode_t> mode = std::nullopt;
 };
 
 // Takes changes on any thread, also after the action around has ended. Empty:

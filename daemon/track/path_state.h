@@ -32,17 +32,27 @@ inline PreState TypeOf(mode_t mode) {
 
 struct AccessLog::PathState {
   uint32_t observed = 0;
-  bool missing = false;  // an observation found nothing
-  bool found = false;    // an observation found something
+  bool missing = false;     // an observation found nothing
+  bool is_blocked = false;  // because of something that is no directory
+  bool found = false;       // an observation found something
   bool in_root = false;
   bool mutated = false;
   bool content_mutated = false;  // more than its mode and times
   bool self_mutated = false;     // not by nested actions alone
   bool creation_tried = false;
   bool is_ensured = false;  // mkdir was tried
-  // What was there before was seen to be gone; inode numbers are used again, so
-  // the identity at the end does not tell.
+  // Of a first mkdir that found something there.
+  std::optional<mode_t> ensured_mode;
+  uint32_t ensured_epoch = 0;
+  bool makes_parents = false;
+  // What was there before was seen to have changed, or to be gone; inode numbers
+  // are used again, so the identity at the end does not tell.
   bool replaced = false;
+  bool is_gone = false;
+  // At the end the file that stood there before still does.
+  bool is_kept = false;
+  std::optional<mode_t> new_mode;  // that the first change gives a new one
+  std::optional<mode_t> set_mode;  // by the last chmod
   PreState pre = PreState::kUnknown;
   bool digest_tried = false;
   std::optional<base::Digest> digest;

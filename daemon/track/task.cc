@@ -112,7 +112,7 @@ bool Task::HasSiblings() const {
   return ::stat(path, &status) != 0 || status.st_nlink > 3;
 }
 
-pid_t Task::ProcessId() const {
+bool Task::ReadStatus(const char* name, char* out, size_t size) const {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/%d/status", tid_);
   base::UniqueFd fd(::open(path, O_RDONLY | O_CLOEXEC));
@@ -120,12 +120,29 @@ pid_t Task::ProcessId() const {
   const ssize_t count =
       fd.is_valid() ? ::read(fd.get(), buffer, sizeof buffer - 1) : -1;
   if (count <= 0) {
-    return tid_;
+    return false;
   }
   buffer[count] = '\0';
-  // The name comes first and is escaped: it cannot fake this line.
-  const char* line = std::strstr(buffer, "\nTgid:");
-  return line == nullptr ? tid_ : std::atoi(line + 6);
+  // The program's name comes first and is escaped: it cannot fake this line.
+  const char* line = std::strstr(buffer, name);
+  if (line == nullptr) {
+    return false;
+  }
+  std::snprintf(out, size, "%s", line + std::strlen(name));
+  return true;
+}
+
+pid_t Task::ProcessId() const {
+  char text[32];
+  return ReadStatus("\nTgid:", text, sizeof text) ? std::atoi(text) : tid_;
+}
+
+std::optional<mode_t> Task::Umask() const {
+  char text[32];
+  if (!ReadStatus("\nUmask:", text, sizeof text)) {
+    return std::nullopt;
+  }
+  return static_cast<mode_t>(std::strtoul(text, nullptr, 8));
 }
 
 }  // namespace vt::track

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace vt::track {
@@ -39,12 +40,18 @@ class Task {
   // The link of /proc/<tid>/`name` as it stands ("exe", "root", "fd/3"...).
   bool ReadLink(const char* name, std::string* out) const;
 
+  // The umask of its process; nullopt if that cannot be told.
+  std::optional<mode_t> Umask() const;
+
   // Whether its process has other threads.
   bool HasSiblings() const;
   // The process it is a thread of; its own number if that cannot be told.
   pid_t ProcessId() const;
 
  private:
+  // What follows `name` in /proc/<tid>/status; false: that cannot be read.
+  bool ReadStatus(const char* name, char* out, size_t size) const;
+
   pid_t tid_;
 };
 

@@ -102,6 +102,49 @@ class LikeARunTest(VtTest):
         self.assertRuns('echo 2 > in.txt')
         self.assertHits('rm -r dist')
 
+    def test_the_directory_above_the_one_that_the_task_makes_must_be_there(self):
+        self.task('mkdir dist/sub && echo x > dist/sub/out', setup='mkdir dist')
+        self.assertRuns('rm -r dist')
+        self.task('mkdir dist/sub; echo x > dist/sub/out', setup='mkdir -p dist/sub')
+        self.assertHits('rm -r dist/sub')
+        self.assertRuns('rm -r dist')
+
+    def test_above_a_directory_that_the_task_makes_with_its_parents_nothing_need_be(self):
+        self.write('make.js', "fs = require('fs'); fs.mkdirSync('a/b/c', {recursive: true});"
+                              " fs.writeFileSync('a/b/c/out', 'x')")
+        self.task('node make.js', setup='mkdir -p a/b/c; echo mine > a/b/c/hand')
+        self.assertHits('rm -r a')
+
+    def test_a_directory_that_is_made_private_is_restored_so(self):
+        self.task('mkdir -m 700 -p dist; cat in.txt; echo x > dist/out',
+                  setup='echo 1 > in.txt')
+        self.edit('echo 2 > in.txt')
+        self.run_and_compare()
+        self.edit('rm -r dist')
+        self.run_and_compare()
+
+    def test_a_directory_that_comes_on_the_way_to_what_is_missing_changes_nothing(self):
+        self.task('cat lib/deep/x; echo done')
+        self.assertHits('mkdir lib')
+        self.assertHits('mkdir lib/deep')
+        self.assertRuns('echo hello > lib/deep/x')
+        self.assertRuns('rm -r lib; echo mine > lib')  # "Not a directory"
+        self.assertHits('rm lib; mkdir gone; ln -s gone lib')
+        self.assertRuns('rm lib; ln -s lib lib')  # "Too many levels"
+
+    def test_a_directory_that_comes_where_a_file_could_not_be_made_is_seen(self):
+        self.task('(echo x > lib/deep/out) 2>/dev/null; echo done')
+        self.assertHits('mkdir lib')
+        self.assertRuns('mkdir lib/deep')
+        self.task('mkdir lib/deep/new 2>/dev/null; echo done', setup='rm -r lib')
+        self.assertRuns('mkdir -p lib/deep')
+
+    def test_what_blocked_the_way_and_was_removed_counts(self):
+        self.task('cat lib/x; rm -f lib; mkdir -p lib; echo 1 > lib/x; echo done',
+                  setup='echo mine > lib')
+        self.assertRuns('rm -r lib')
+        self.assertRuns('rm -r lib; echo mine > lib')
+
     def test_a_directory_becomes_a_link_to_an_equal_one(self):
         self.task('rm -f gen/old; echo done', setup='mkdir gen; echo o > gen/old')
         self.assertRuns('mv gen gen2; ln -s gen2 gen; echo o > gen2/old')
@@ -148,6 +191,45 @@ class LikeARunTest(VtTest):
         self.task('rm -f out; echo hello > out; chmod 755 out')
         self.assertRuns('chmod 644 out')
         self.assertHits('rm out')
+
+    def test_permissions_that_were_there_before_are_not_those_of_a_new_file(self):
+        self.task('echo hi > out', setup='echo old > out; chmod 755 out')
+        self.assertHits()
+        self.assertRuns('rm out')  # a new one cannot be executed
+        self.assertHits('rm out')
+        self.assertHits('chmod 755 out')
+
+    def test_permissions_of_an_earlier_output_are_not_those_of_a_new_file(self):
+        self.task('cat in.txt; echo hi > out', setup='echo 1 > in.txt')
+        self.assertRuns('echo 2 > in.txt; chmod 755 out')
+        self.assertRuns('rm out')
+        self.task('cat in.txt; test -f out; echo hi > out; :', setup='rm out')
+        self.assertRuns('echo 3 > in.txt; chmod 600 out')
+        self.assertRuns('rm out')
+
+    def test_permissions_that_the_task_sets_are_its_own(self):
+        self.task('cat in.txt; echo hi > out; chmod +x out', setup='echo 1 > in.txt')
+        self.assertRuns('echo 2 > in.txt')
+        self.assertHits('rm out')  # of the second run, over the first one's file
+        self.assertHits('echo 1 > in.txt; rm out')
+
+    def test_permissions_that_the_task_only_passes_on_are_not_its_own(self):
+        self.task('cat in.txt; echo hi > out; chmod a+X out',
+                  setup='echo 1 > in.txt; echo old > out; chmod 755 out')
+        self.assertRuns('rm out')
+        self.assertRuns('echo 2 > in.txt; chmod 755 out')
+        self.assertRuns('rm out')
+
+    def test_an_umask_of_the_task_s_own_counts(self):
+        self.task('umask 077; echo hi > out', setup='echo old > out; chmod 644 out')
+        self.assertRuns('rm out')
+        self.assertHits('rm out')
+
+    def test_what_can_only_be_overwritten_must_be_there(self):
+        self.task('test -e skip || truncate -c -s 0 out; echo done',
+                  setup='echo old > out')
+        self.edit('rm out')
+        self.assertRuns()
 
     def test_a_write_protected_output_is_not_replaced(self):
         self.task('echo hi > out')

@@ -2,6 +2,8 @@
 //
 // From system calls to accesses, one rule a test (docs/TRACKING.md).
 
+#include <sys/stat.h>
+
 #include "tests/integration/track/traced_fixture.h"
 
 namespace vt::test {
@@ -141,13 +143,24 @@ TEST_F(AccessesTest, ExclusiveCreationIsAProbe) {
   EXPECT_TRUE(At("a").is_output);
 }
 
-TEST_F(AccessesTest, MissingDirectoryAndTheNameAskedForAreBothRecorded) {
+TEST_F(AccessesTest, OfAMissingPathTheEndIsRecorded) {
   Do({"read:no/such/file"});
-  EXPECT_TRUE(At("no").missing);
-  EXPECT_EQ(At("no").observed, track::kExistence);
+  EXPECT_FALSE(IsKnown("no"));
+  EXPECT_FALSE(IsKnown("no/such"));
   EXPECT_TRUE(At("no/such/file").missing);
   EXPECT_EQ(At("no/such/file").observed, track::kContent);
-  EXPECT_FALSE(IsKnown("no/such"));
+}
+
+// Were the directory there, the file would be made. That any other is missing
+// does not matter.
+TEST_F(AccessesTest, WhoCouldNotMakeAFileFoundNoDirectoryForIt) {
+  Do({"write:no/such/file:1", "mkdir:no/such/directory", "stat:no/end"});
+  EXPECT_TRUE(At("no/such").missing);
+  EXPECT_EQ(At("no/such").observed, track::kExistence);
+  EXPECT_TRUE(At("no/such/file").missing);
+  EXPECT_TRUE(At("no/such/directory").missing);
+  EXPECT_FALSE(IsKnown("no"));
+  EXPECT_THAT(Outputs(), IsEmpty());
 }
 
 TEST_F(AccessesTest, WhatIsNotInAnOwnDirectoryIsAProbe) {
@@ -171,6 +184,78 @@ TEST_F(AccessesTest, FileWhereADirectoryWasWantedIsRecorded) {
   EXPECT_EQ(At("f").observed, track::kMetadata);
   EXPECT_FALSE(At("f").missing);
   EXPECT_TRUE(At("f/x").missing);
+  EXPECT_TRUE(At("f/x").is_blocked);
+}
+
+TEST_F(AccessesTest, WhatComesInTheWayLaterDidNotBlock) {
+  Do({"stat:f/x", "write:f:1", "stat:f/y"});
+  EXPECT_TRUE(At("f/x").missing);
+  EXPECT_FALSE(At("f/x").is_blocked);
+  EXPECT_FALSE(IsKnown("f/y"));  // its own file answered
+}
+
+TEST_F(AccessesTest, FileThatIsOverwrittenKeepsItsPermissions) {
+  Write("a", "old");
+  Write("b", "old");
+  ::chmod(Path("a").c_str(), 0644);
+  ::chmod(Path("b").c_str(), 0700);
+  Do({"write:a:new", "write:b:new", "write:c:new"});
+  for (const char* name : {"a", "b"}) {
+    EXPECT_TRUE(At(name).is_kept);
+    EXPECT_EQ(At(name).new_mode, 0644U);
+    EXPECT_EQ(At(name).set_mode, std::nullopt);
+  }
+  EXPECT_EQ(At("a").pre_mode & 07777, 0644U);
+  EXPECT_EQ(At("b").pre_mode & 07777, 0700U);
+  EXPECT_FALSE(At("c").is_kept);
+}
+
+TEST_F(AccessesTest, PermissionsThatTheActionSetAreKnown) {
+  Write("a", "old");
+  Do({"write:a:new", "chmod:a:600", "chmod:a:755"});
+  EXPECT_TRUE(At("a").is_kept);
+  EXPECT_EQ(At("a").set_mode, 0755U);
+  Write("b", "old");
+  Do({"write:b:new", "chmod:b:600", "utimes:b"});
+  EXPECT_EQ(At("b").set_mode, 0600U);
+}
+
+TEST_F(AccessesTest, FileThatIsReplacedIsNotKept) {
+  Write("a", "old");
+  Do({"write:b:new", "rename:b:a"});
+  EXPECT_FALSE(At("a").is_kept);
+  Write("a", "old");
+  Do({"unlink:a", "write:a:new"});
+  EXPECT_TRUE(At("a").is_output);
+  EXPECT_FALSE(At("a").is_kept);
+}
+
+// Nothing would have been there to be cut.
+TEST_F(AccessesTest, TruncatingMakesNothingNew) {
+  Write("a", "old");
+  Do({"truncate:a:0"});
+  EXPECT_TRUE(At("a").is_kept);
+  EXPECT_EQ(At("a").new_mode, std::nullopt);
+}
+
+TEST_F(AccessesTest, PermissionsAreThoseOfTheUmask) {
+  Write("a", "old");
+  std::filesystem::create_directory(Path("d"));
+  Run({"/bin/sh", "-c", "umask 027; echo new > a; mkdir d; :"});
+  EXPECT_EQ(At("a").new_mode, 0640U);
+  EXPECT_EQ(At("d").ensured_mode, 0750U);
+}
+
+// As `mkdir -p` of Node, Python and Rust.
+TEST_F(AccessesTest, WhoLooksAfterMkdirFailedMakesTheWholeWay) {
+  std::filesystem::create_directories(Path("a/b"));
+  std::filesystem::create_directories(Path("c/d"));
+  Do({"stat:c/d", "mkdir:a/b", "stat:a/b", "mkdir:c/d", "mkdir:e", "stat:e"});
+  EXPECT_TRUE(At("a/b").is_ensured);
+  EXPECT_TRUE(At("a/b").makes_parents);
+  EXPECT_TRUE(At("c/d").is_ensured);
+  EXPECT_FALSE(At("c/d").makes_parents);
+  EXPECT_FALSE(At("e").makes_parents);
 }
 
 TEST_F(AccessesTest, EveryLinkOnTheWayIsAnInputAndTheTargetIsResolved) {
@@ -269,7 +354,6 @@ TEST_F(AccessesTest, SlashAtTheEndChangesNothing) {
   Do({"mkdir:d/", "mkdir:d/e//", "write:d/e/f:1", "stat:no/such/", "list:l/",
       "rmdir:old/"});
   EXPECT_THAT(Outputs(), ElementsAre("d", "d/e", "d/e/f"));
-  EXPECT_TRUE(At("no").missing);
   EXPECT_TRUE(At("no/such").missing);
   EXPECT_EQ(At("l").observed, track::kLinkText);
   EXPECT_EQ(At("old").observed, track::kListing);

@@ -2,6 +2,8 @@
 
 #include "daemon/cache/action_cache.h"
 
+#include <sys/stat.h>
+
 #include <atomic>
 #include <thread>
 
@@ -287,6 +289,45 @@ TEST_F(CacheTest, OwnLeftoversAreRebuildable) {
   EXPECT_FALSE(
       cache_->IsOwnOutput(fingerprint::WeakFingerprint(app.key.description),
                           "cache.json", fingerprint::Sha256("edited")));
+}
+
+// Permissions are the action's own if nothing that stood there mattered.
+TEST_F(CacheTest, PermissionsOfAnOutputAreRemembered) {
+  Workspace app(Clone("app"));
+  app.Write("out", "made");
+  app.Write("kept", "made");
+  std::filesystem::create_directory(app.Path("dist"));
+  ASSERT_EQ(::chmod(app.Path("out").c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(app.Path("kept").c_str(), 0755), 0);
+  ASSERT_EQ(::chmod(app.Path("dist").c_str(), 0700), 0);
+  app.Observes(Observation::EXISTENCE, "kept");
+  app.finished.outputs = app.finished.own_changes = {"dist", "kept", "out"};
+  Store(&app);
+  const base::Digest weak = fingerprint::WeakFingerprint(app.key.description);
+  EXPECT_TRUE(cache_->IsOwnMode(weak, "out", 0755));
+  EXPECT_FALSE(cache_->IsOwnMode(weak, "out", 0644));
+  EXPECT_FALSE(cache_->IsOwnMode(weak, "kept", 0755));
+  EXPECT_TRUE(cache_->IsOwnMode(weak, "dist", 0700));
+  // Another time with others: both are.
+  ASSERT_EQ(::chmod(app.Path("out").c_str(), 0644), 0);
+  Store(&app);
+  EXPECT_TRUE(cache_->IsOwnMode(weak, "out", 0755));
+  EXPECT_TRUE(cache_->IsOwnMode(weak, "out", 0644));
+}
+
+// What came into the way since is not what the action was told.
+TEST_F(CacheTest, AMissingPathIsStoredAsItWasFound) {
+  Workspace app(Clone("app"));
+  app.Observes(Observation::EXISTENCE, "lib/x");
+  app.finished.found["lib/x"] = Found::kMissing;
+  app.Write("lib", "made");
+  app.finished.outputs = app.finished.own_changes = {"lib"};
+  Store(&app);
+  EXPECT_FALSE(Hits(app));
+  app.Remove("lib");
+  EXPECT_TRUE(Hits(app));
+  std::filesystem::create_symlink("lib", app.Path("lib"));
+  EXPECT_FALSE(Hits(app));  // ELOOP
 }
 
 // A source that is formatted in place, again and again.

@@ -135,9 +135,9 @@ TEST_F(StoreActionTest, WhatTheActionFoundMustStillBeSo) {
   Workspace app(Clone("app"));
   app.Starts();
   app.Observes(Observation::CONTENT, "a.ts");
-  app.finished.found_missing["a.ts"] = false;
+  app.finished.found["a.ts"] = Found::kThere;
   EXPECT_EQ(TryStore(&app), "INPUT_CHANGED a.ts");
-  app.finished.found_missing["a.ts"] = true;
+  app.finished.found["a.ts"] = Found::kMissing;
   EXPECT_EQ(TryStore(&app), "");
   app.Write("a.ts", "");
   app.Starts();

@@ -4,6 +4,8 @@
 
 #pragma once
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
@@ -49,6 +51,23 @@ class CollectTest : public testing::Test {
     return accesses_.accesses.back();
   }
 
+  Access& Made(const std::string& path) {
+    Access& access = Saw(path, 0);
+    access.mutated = access.is_output = true;
+    access.pre_state = track::PreState::kMissing;
+    return access;
+  }
+
+  // A file that was written over; permissions before, and of a new one.
+  Access& Kept(const std::string& path, uint32_t before, uint32_t new_mode) {
+    Access& access = Made(path);
+    access.pre_state = track::PreState::kFile;
+    access.is_kept = true;
+    access.pre_mode = S_IFREG | before;
+    access.new_mode = new_mode;
+    return access;
+  }
+
   Collected Run() {
     std::sort(accesses_.accesses.begin(), accesses_.accesses.end(),
               [](const Access& a, const Access& b) { return a.path < b.path; });
@@ -64,6 +83,9 @@ class CollectTest : public testing::Test {
     input.is_own_output = [this](const std::string& path,
                                  const base::Digest& digest) {
       return path == own_path_ && digest == own_digest_;
+    };
+    input.is_own_mode = [this](const std::string& path, uint32_t mode) {
+      return path == own_path_ && mode == own_mode_;
     };
     return Collect(input);
   }
@@ -98,6 +120,7 @@ class CollectTest : public testing::Test {
   std::optional<vtask::storage::v1::Value> globs_before_;
   std::string own_path_;
   base::Digest own_digest_;
+  uint32_t own_mode_ = 0;
 };
 
 }  // namespace vt::run

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/fingerprint/observe.h"
 #include "daemon/fingerprint/sink.h"
 #include "tests/unit/run/collect_fixture.h"
 
@@ -38,11 +39,18 @@ TEST_F(CollectTest, ReadsBecomeInputsAndWritesOutputs) {
 TEST_F(CollectTest, ADirectoryThatTheActionEnsuresMayBeMissing) {
   Write("dist/a.js", "a");
   Write("dist/hand.txt", "h");
-  Saw("dist", track::kExistence).is_ensured = true;
-  Access& made = Saw("dist/a.js", 0);
-  made.mutated = made.is_output = true;
-  made.pre_state = PreState::kMissing;
+  Saw("dist", track::kExistence).ensured_mode = 0755;
+  Made("dist/a.js");
   EXPECT_TRUE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
+}
+
+// A hit would make it as readable as the umask allows.
+TEST_F(CollectTest, ADirectoryWithPermissionsOfItsOwnMayNotBeMissing) {
+  Write("dist/a.js", "a");
+  Write("dist/hand.txt", "h");
+  Saw("dist", track::kExistence).ensured_mode = 0700;
+  Made("dist/a.js");
+  EXPECT_FALSE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
 }
 
 // Removed to make the directory: next time there is none, and it says so.
@@ -82,11 +90,83 @@ TEST_F(CollectTest, AFileThatWasToldOfBeforeItWasClearedAwayIsAnInput) {
 TEST_F(CollectTest, AboveADirectoryThatTheActionEnsuresNothingNeedsToBe) {
   Write("dist/a.js", "a");
   Write("dist/sub/hand.txt", "h");
-  Saw("dist/sub", track::kExistence).is_ensured = true;
-  Access& made = Saw("dist/a.js", 0);
-  made.mutated = made.is_output = true;
-  made.pre_state = PreState::kMissing;
+  Access& directory = Saw("dist/sub", track::kExistence);
+  directory.ensured_mode = 0755;
+  directory.makes_parents = true;
+  Made("dist/a.js");
   EXPECT_TRUE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
+}
+
+// `mkdir dist/sub` fails without `dist`.
+TEST_F(CollectTest, AboveASingleDirectoryItMustBeThere) {
+  Write("dist/a.js", "a");
+  Write("dist/sub/hand.txt", "h");
+  Saw("dist/sub", track::kExistence).ensured_mode = 0755;
+  Made("dist/a.js");
+  EXPECT_FALSE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
+}
+
+// O_TRUNC leaves the permissions alone.
+TEST_F(CollectTest, AFileThatGaveAnOutputItsPermissionsMustBeThere) {
+  Write("dist/a.js", "a");
+  Kept("dist/a.js", /*before=*/0755, /*new_mode=*/0644);
+  const Collected collected = Run();
+  EXPECT_FALSE(
+      Find(collected, Observation::EXISTENCE, "dist/a.js")->rebuildable());
+  const auto known =
+      collected.action.known_values.at({Observation::EXISTENCE, "dist/a.js"});
+  EXPECT_EQ(known.type(), Value::FILE);
+  EXPECT_EQ(known.mode(), 0100U);
+}
+
+TEST_F(CollectTest, AFileWithThePermissionsOfANewOneNeedNotBeThere) {
+  Write("dist/a.js", "a");
+  Kept("dist/a.js", /*before=*/0644, /*new_mode=*/0644);
+  EXPECT_EQ(Find(Run(), Observation::EXISTENCE, "dist/a.js"), nullptr);
+}
+
+// Nor if it was an earlier output, and somebody else gave it others since.
+TEST_F(CollectTest, AnEarlierOutputThatGaveItsPermissionsMustBeThere) {
+  Write("dist/a.js", "a");
+  Access& kept = Kept("dist/a.js", /*before=*/0755, /*new_mode=*/0644);
+  kept.observed = track::kMetadata;
+  kept.pre_digest = own_digest_ = fingerprint::Sha256("earlier");
+  own_path_ = "dist/a.js";
+  EXPECT_FALSE(Find(Run(), Observation::METADATA, "dist/a.js")->rebuildable());
+  kept.new_mode = 0755;
+  EXPECT_TRUE(Find(Run(), Observation::METADATA, "dist/a.js")->rebuildable());
+}
+
+// `chmod +x` says what it will say of a new file; `chmod a+X` may not.
+TEST_F(CollectTest, PermissionsThatTheActionAlwaysSetsAreItsOwn) {
+  Write("dist/a.js", "a");
+  Access& kept = Kept("dist/a.js", /*before=*/0755, /*new_mode=*/0644);
+  kept.set_mode = 0755;
+  EXPECT_NE(Find(Run(), Observation::EXISTENCE, "dist/a.js"), nullptr);
+  own_path_ = "dist/a.js";
+  own_mode_ = 0755;
+  EXPECT_EQ(Find(Run(), Observation::EXISTENCE, "dist/a.js"), nullptr);
+  // Set by somebody else: what the action once did does not matter.
+  kept.set_mode.reset();
+  EXPECT_NE(Find(Run(), Observation::EXISTENCE, "dist/a.js"), nullptr);
+}
+
+// ENOTDIR is another answer than ENOENT, and a hit could restore nothing there.
+TEST_F(CollectTest, WhatWasMissingBehindAFileIsKnownToHaveBeen) {
+  Write("dist/a.js", "a");
+  Access& made = Saw("dist/a.js", track::kExistence);
+  made.mutated = made.is_output = made.missing = made.is_blocked = true;
+  made.pre_state = PreState::kMissing;
+  Access& looked = Saw("lib/x", track::kExistence);
+  looked.missing = looked.is_blocked = true;
+  const Collected collected = Run();
+  EXPECT_FALSE(
+      Find(collected, Observation::EXISTENCE, "dist/a.js")->rebuildable());
+  EXPECT_EQ(
+      collected.action.known_values.at({Observation::EXISTENCE, "dist/a.js"})
+          .mode(),
+      fingerprint::kBlocked);
+  EXPECT_EQ(collected.action.found.at("lib/x"), cache::Found::kBlocked);
 }
 
 TEST_F(CollectTest, ADirectoryThatTheActionOnceMadeMayBeMissing) {
@@ -97,6 +177,9 @@ TEST_F(CollectTest, ADirectoryThatTheActionOnceMadeMayBeMissing) {
   EXPECT_FALSE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
   own_path_ = "dist";
   own_digest_ = fingerprint::DirectoryDigest();
+  own_mode_ = 0700;  // not what a hit gives it
+  EXPECT_FALSE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
+  own_mode_ = 0755;
   EXPECT_TRUE(Find(Run(), Observation::EXISTENCE, "dist")->rebuildable());
 }
 

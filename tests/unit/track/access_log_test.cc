@@ -70,5 +70,18 @@ TEST_F(AccessLogTest, FileMadeInADirectoryThatWasBeingMadeIsAnOutput) {
   EXPECT_TRUE(set.flaws.empty());
 }
 
+// That `src` comes, without a `none` in it, changes nothing.
+TEST_F(AccessLogTest, OfAMissingPathOnlyTheEndIsObserved) {
+  log_.Observe(Missing("src/none", "src"), kContent);
+  log_.Observe(Missing("lib/../none", "lib"), kContent);
+  AccessSet set;
+  log_.Finish(0, &set);
+  EXPECT_TRUE(Find(set, "src/none").missing);
+  EXPECT_EQ(Find(set, "src").observed, 0U);
+  // Here the end cannot be named, and it is there as soon as `lib` is.
+  EXPECT_TRUE(Find(set, "lib").missing);
+  EXPECT_EQ(Find(set, "none").observed, 0U);
+}
+
 }  // namespace
 }  // namespace vt::track

@@ -155,6 +155,7 @@ class Oracle:
         self.doubts = []  # the log and the model of the disk disagree
         self._changed = set()  # stood there before, and its content is new
         self._made_directories = set()
+        self._ensured = set()  # mkdir found them
 
     def read(self, log, cwd):
         for call in strace_log.read(
@@ -190,15 +191,28 @@ class Oracle:
             self.doubts.append(call)
             sure = False
             self.may[at.path] |= ANY
-        if at.first_missing:
-            self._note(at.first_missing, {'stat'} if at.is_blocked
-                       else {'exists', 'missing'}, sure)
-            if at.has_dots:
+        # Of what is missing only the end counts, unless it cannot be named. What is
+        # in the way does.
+        if at.is_blocked:
+            if self._is_own(at.first_missing):
                 return
+            self._note(at.first_missing, {'stat'}, sure)
+        elif at.has_dots:
+            self._note(at.first_missing, {'exists', 'missing'}, sure)
+        if at.has_dots:
+            return
         if not found:
             self._note(at.path, {kind, 'missing'}, sure)
         else:
+            if at.path in self._ensured and kind in ('stat', 'lstat', 'exists'):
+                sure = False  # it would have made it: it learns nothing
             self._note(at.path, {_adjusted(kind, at.node.type)}, sure)
+
+    def _note_no_directory(self, at):
+        """Something could not be made: there is no directory for it."""
+        if at.first_missing and not at.is_blocked:
+            path = os.path.normpath(at.path)
+            self._note(os.path.dirname(path), {'exists', 'missing'})
 
     def _mutate(self, call, at, change):
         """`at` was changed, or an attempt failed; the caller moves the disk."""
@@ -215,10 +229,15 @@ class Oracle:
                 words = {'known'}
                 if call.error == 'ENOENT' and at.node is None:
                     words = {'missing'}
+                if (call.name in ('mkdir', 'mkdirat') and call.error == 'EEXIST' and
+                        at.node is not None and at.node.type == 'directory'):
+                    self._ensured.add(at.path)
                 if call.error not in _UNCERTAIN and not self._is_own(at.path):
                     self.must[at.path] |= words
             else:
                 self._observe(call, at, 'exists')
+                if change == 'create':
+                    self._note_no_directory(at)
             return
         for link in at.links:
             self._note(link, {'linktext'})
@@ -358,6 +377,8 @@ class Oracle:
         if at.path is None or at.first_missing or not (call.ok or exclusive):
             if at.path is not None:
                 self.may[at.path] |= ANY
+                if 'O_CREAT' in flags:
+                    self._note_no_directory(at)
             return self._observe(call, at, 'content', sure=at.first_missing is not None)
         if exclusive:
             self._observe(call, at, 'exists', sure=not call.ok)
