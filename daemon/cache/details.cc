@@ -24,6 +24,7 @@ Unchanged::What WhatIs(const Observation& observation, const Value& value) {
     case Observation::ENV_PREFIX:
       return Unchanged::ENV;
     case Observation::EXECUTED:
+    case Observation::PROGRAM:
       return Unchanged::PROGRAM;
     case Observation::LISTING:
       return Unchanged::LISTING;

@@ -77,6 +77,10 @@ class FinishedEvaluator {
     }
     FileState seen;
     *value = fingerprint::Observe(observation, world_, &seen);
+    if (observation.kind() == Observation::PROGRAM) {
+      return value->type() == Value::MISSING || IsFromBefore(seen) ||
+             WasReadBefore(seen) || Changed(observation.path());
+    }
     if (!IsOfFiles(observation.kind()) || own_.contains(observation.path())) {
       return true;
     }
@@ -115,6 +119,10 @@ class FinishedEvaluator {
     return state.type != Value::MISSING && state.ctime_ns < start_tick_ns_;
   }
 
+  bool WasReadBefore(const FileState& state) const {
+    return state.known_since_ns != 0 && state.known_since_ns <= started_ns_;
+  }
+
   // What counts of a directory, other than its entries, does not change its
   // times alone; and entries come and go all the time.
   bool FileIsUnchanged(const std::string& path, bool is_executed,
@@ -131,9 +139,7 @@ class FinishedEvaluator {
     }
     // So young that the clock does not tell. Had we read it before?
     state = world_.files->Look(root, name, is_executed, /*want_content=*/true);
-    const bool was_read_before =
-        state.known_since_ns != 0 && state.known_since_ns <= started_ns_;
-    return was_read_before || Changed(path);
+    return WasReadBefore(state) || Changed(path);
   }
 
   bool ListingIsUnchanged(const std::string& path, const Value& value) {

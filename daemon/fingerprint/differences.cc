@@ -46,6 +46,7 @@ void AddNamed(Difference::Kind kind, Difference::Change change,
 Difference::Kind KindOf(Observation::Kind kind) {
   switch (kind) {
     case Observation::EXECUTED:
+    case Observation::PROGRAM:
       return Difference::TOOLCHAIN;
     case Observation::ENV:
     case Observation::ENV_GLOB:

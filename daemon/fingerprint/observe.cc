@@ -6,8 +6,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 
 #include "daemon/base/consulted.h"
+#include "daemon/base/find_program.h"
 #include "daemon/base/name_patterns.h"
 #include "daemon/base/path.h"
 #include "daemon/fingerprint/glob_walk.h"
@@ -151,6 +157,29 @@ Value ObserveGlob(const Observation& observation, const World& world) {
   return value;
 }
 
+// The directories of PATH in the workspace are left out: who looks there is seen.
+Value ObserveProgram(const std::string& name, const base::EnvMap& env,
+                     const World& world, FileState* seen) {
+  const auto path = env.find("PATH");
+  std::vector<absl::string_view> outside;
+  if (path != env.end()) {
+    for (const absl::string_view entry : absl::StrSplit(path->second, ':')) {
+      if (absl::StartsWith(entry, "/") &&
+          !base::IsWithin(base::NormalizePath(entry), world.root)) {
+        outside.push_back(entry);
+      }
+    }
+  }
+  const std::string program =
+      base::FindProgram(name, absl::StrJoin(outside, ":"), world.root);
+  if (outside.empty() || program.empty()) {
+    Value value;
+    value.set_type(Value::MISSING);
+    return value;
+  }
+  return ObserveContent("", program, /*follow=*/true, world, seen);
+}
+
 Value ObserveEnv(const std::string& name, const base::EnvMap& env) {
   Value value;
   const auto found = env.find(name);
@@ -260,6 +289,8 @@ Value Observe(const Observation& observation, const World& world,
       // Outside of every workspace: nothing is replaced in it, and all roots
       // share the table of the empty root.
       return ObserveContent("", path, /*follow=*/true, world, seen);
+    case Observation::PROGRAM:
+      return ObserveProgram(observation.path(), env, world, seen);
     case Observation::ENV:
       return ObserveEnv(observation.path(), env);
     case Observation::ENV_GLOB: {

@@ -23,7 +23,7 @@
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/exec/spawn.h"
-#include "daemon/plan/find_program.h"
+#include "daemon/base/find_program.h"
 
 namespace vt::plan {
 namespace {
@@ -72,7 +72,7 @@ absl::StatusOr<GitAnswer> RunGit(std::vector<std::string> args,
   const auto path = env.find("PATH");
   exec::SpawnOptions options;
   options.program =
-      FindProgram("git", path == env.end() ? "" : path->second, directory);
+      base::FindProgram("git", path == env.end() ? "" : path->second, directory);
   if (options.program.empty()) {
     return absl::FailedPreconditionError(
         "`[…]` in a filter needs git, which is not in PATH");

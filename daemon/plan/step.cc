@@ -19,7 +19,7 @@
 #include "daemon/base/consulted.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
-#include "daemon/plan/find_program.h"
+#include "daemon/base/find_program.h"
 #include "daemon/plan/shell_words.h"
 #include "daemon/plan/step_env.h"
 
@@ -262,7 +262,7 @@ class StepMaker {
     step.tool_env = command.assignments.empty()
                         ? plain_env_
                         : std::make_shared<const base::EnvMap>(env);
-    step.program = FindProgram(command.words[0], env.at("PATH"), cwd_);
+    step.program = base::FindProgram(command.words[0], env.at("PATH"), cwd_);
     if (step.program.empty()) {
       step.program_missing = absl::StrCat(
           "Failed to find executable ", command.words[0], " under cwd ", cwd_,

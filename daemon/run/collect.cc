@@ -92,12 +92,18 @@ void Collector::SplitAccesses() {
     }
     accesses_.emplace(*path, &access);
     // A hit makes it as it makes all that nobody recorded (restore.h).
-    if (access.ensured_mode == (0777 & ~in_.umask)) {
+    const bool would_make = access.ensured_mode == (0777 & ~in_.umask);
+    if (would_make) {
       ensured_.insert(*path);
-      for (std::string up = *path; access.makes_parents && !up.empty();
-           up = std::string(base::Dirname(up))) {
-        ensured_.insert(up);
-      }
+    }
+    // Who makes the whole way tries its end first: if that succeeds, nothing
+    // else is seen of it (`mkdir -p` of Node and Rust; docs/rejected.md).
+    const bool made_it = access.is_ensured && access.mutated &&
+                         access.pre_state == track::PreState::kMissing;
+    for (std::string up = *path;
+         (made_it || (would_make && access.makes_parents)) && !up.empty();
+         up = std::string(base::Dirname(up))) {
+      ensured_.insert(up);
     }
     if (access.mutated) {
       mutated_.insert(*path);

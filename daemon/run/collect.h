@@ -32,6 +32,7 @@ struct CollectInput {
   // Value of the explicit globs before the action ran, if it has any.
   std::optional<vtask::storage::v1::Value> globs_before;
   fingerprint::FileDigests* files = nullptr;
+  const base::EnvMap* env = nullptr;  // plan::Step::tool_env
   // What ran inside of it; null: nothing.
   const Nest* nest = nullptr;
   // H4: content once recorded as an output here for this weak fingerprint, or

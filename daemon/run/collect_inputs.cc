@@ -282,6 +282,26 @@ void Collector::CollectListing(const std::string& path,
   }
 }
 
+// Its content, and that its name means what it did: that is how it was found,
+// most likely, by us, by a shell, or by env(1).
+void Collector::CollectProgram(const std::string& path) {
+  Observe(Observation::EXECUTED, path);
+  const std::string name(base::Basename(path));
+  if (in_.env != nullptr && !programs_.contains(name)) {
+    Observation program;
+    program.set_kind(Observation::PROGRAM);
+    program.set_path(name);
+    fingerprint::World world;
+    world.root = in_.root;
+    world.env = in_.env;
+    world.files = in_.files;
+    programs_.insert(name);
+    if (fingerprint::Observe(program, world).type() != Value::MISSING) {
+      Observe(program.kind(), name);
+    }
+  }
+}
+
 // Files executed outside the workspace: a new node or compiler is a miss (H6).
 void Collector::CollectToolchain() {
   if (in_.accesses == nullptr || !in_.description->toolchain_executed()) {
@@ -290,12 +310,12 @@ void Collector::CollectToolchain() {
   for (const Access& access : in_.accesses->accesses) {
     if ((access.observed & track::kExecuted) != 0 && !access.missing &&
         !base::IsWithin(access.path, in_.root)) {
-      Observe(Observation::EXECUTED, access.path);
+      CollectProgram(access.path);
     }
   }
   for (const std::string& name : in_.accesses->linked_programs) {
     if (!base::IsWithin(name, in_.root)) {
-      Observe(Observation::EXECUTED, name);
+      CollectProgram(name);
     }
   }
 }

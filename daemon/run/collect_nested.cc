@@ -116,6 +116,11 @@ void Collector::TakeOver(const Seen& seen) {
         TakeOverFile(seen);
       }
       break;
+    case Observation::PROGRAM:
+      if (in_.description->toolchain_executed()) {
+        Observe(observation.kind(), observation.path());
+      }
+      break;
     case Observation::GLOB:
       if (automatic) {
         TakeOverGlob(seen);

@@ -122,6 +122,7 @@ class Collector {
                       const std::set<std::string>& left_out,
                       const std::string& variant);
   void CollectToolchain();
+  void CollectProgram(const std::string& path);
 
   // collect_reports.cc
   void CollectGlobs();
@@ -161,6 +162,8 @@ class Collector {
   std::map<std::string, const track::Access*> accesses_;  // below the root
   std::map<std::string, std::set<std::string>> mutated_children_;
   std::set<std::string> mutated_, outputs_;
+  // Names of programs outside of the workspace.
+  std::set<std::string> programs_;
   // Outputs, what the action changed, and the directories above: an own
   // directory is one of these, and most paths are none.
   absl::flat_hash_set<std::string> ways_to_products_;

@@ -23,6 +23,7 @@ Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
   input.user_untracked = std::move(run.user_untracked);
   input.globs_before = std::move(run.globs_before);
   input.files = &cache->files();
+  input.env = run.key.env.get();
   input.is_own_output = [&](const std::string& path,
                             const base::Digest& digest) {
     return cache->IsOwnOutput(weak, path, digest) ||

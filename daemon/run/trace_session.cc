@@ -14,7 +14,7 @@
 
 #include "daemon/base/status.h"
 #include "daemon/loop/fd_watch.h"
-#include "daemon/plan/find_program.h"
+#include "daemon/base/find_program.h"
 #include "daemon/run/action.h"
 #include "daemon/run/answer.h"
 #include "daemon/run/caller.h"
@@ -44,7 +44,7 @@ absl::StatusOr<Prepared> Prepare(const plan::TraceFlags& flags,
   step.cwd = facts.cwd;
   step.env = Strings(caller.env());
   const auto path = facts.env.find("PATH");
-  step.program = plan::FindProgram(
+  step.program = base::FindProgram(
       flags.command[0], path == facts.env.end() ? "" : path->second, facts.cwd);
   if (step.program.empty()) {
     return absl::FailedPreconditionError(

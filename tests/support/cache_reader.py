@@ -5,13 +5,14 @@ database come from vt_cache_dump (or from any other RocksDB reader)."""
 import hashlib
 import os
 import pathlib
+import shutil
 import stat
 import struct
 import subprocess
 
 PLACEHOLDER = bytes.fromhex('f1b1ee35983d338dcf3fbc2f312eb99e')
 CONTENT, METADATA, EXISTENCE, LINK, LISTING, GLOB, EXECUTED, ENV = range(1, 9)
-UMASK = 12
+UMASK, PROGRAM = 12, 13
 MISSING, FILE, DIRECTORY, SYMLINK, OTHER, SET, UNREADABLE, REBUILDABLE = range(1, 9)
 
 
@@ -226,6 +227,13 @@ class Cache:
         if kind == UMASK:
             return message(SET, mode=self.umask)
         path = pathlib.Path(root, name)
+        if kind == PROGRAM:
+            found = shutil.which(name, path=':'.join(
+                p for p in env.get('PATH', '').split(':') if p.startswith('/')
+                and not pathlib.Path(os.path.normpath(p)).is_relative_to(root)))
+            if not found:
+                return message(MISSING)
+            path, kind = pathlib.Path(found), EXECUTED
         if kind == ENV:
             if name not in env:
                 return message(MISSING)

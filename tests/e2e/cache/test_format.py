@@ -47,7 +47,7 @@ echo $PWD >dist/root; cat dist/root; echo problem >&2
         self.assertEqual(cache.check(), 3)
         description = self.described(cache)['build.sh']
         root = str(self.workspace)
-        result = cache.lookup(description, root, env)
+        result = cache.lookup(description, root, {**self.env, **env})
         self.assertIsNotNone(result, 'its evaluation of the present is another')
         outputs = {cache_reader.one(o, 1): o
                    for o in map(cache_reader.fields, result[4])}
@@ -61,7 +61,7 @@ echo $PWD >dist/root; cat dist/root; echo problem >&2
         self.assertEqual(cache_reader.one(result, 11), root.encode(), 'bound')
         # It and vt agree on what is a hit.
         self.write('in.txt', 'one')
-        self.assertIsNotNone(cache.lookup(description, root, env))
+        self.assertIsNotNone(cache.lookup(description, root, {**self.env, **env}))
         self.write('src/c', '')
         self.assertIsNone(cache.lookup(description, root, env))
 

@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace vt::plan {
+namespace vt::base {
 
 // Absolute path of `name` as execvp would find it, "" if there is none. A name
 // with a slash, and relative entries of `path`, are relative to absolute `cwd`.
@@ -14,4 +14,4 @@ namespace vt::plan {
 std::string FindProgram(const std::string& name, const std::string& path,
                         const std::string& cwd);
 
-}  // namespace vt::plan
+}  // namespace vt::base

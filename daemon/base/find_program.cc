@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 
-#include "daemon/plan/find_program.h"
+#include "daemon/base/find_program.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,11 +11,11 @@
 #include "daemon/base/consulted.h"
 #include "daemon/base/path.h"
 
-namespace vt::plan {
+namespace vt::base {
 namespace {
 
 bool IsProgram(const std::string& path) {
-  base::NoteConsulted(path, /*follows=*/true);
+  NoteConsulted(path, /*follows=*/true);
   struct stat status = {};
   return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) &&
          ::access(path.c_str(), X_OK) == 0;
@@ -29,13 +29,13 @@ std::string FindProgram(const std::string& name, const std::string& path,
     return "";
   }
   if (absl::StrContains(name, '/')) {
-    const std::string program = base::NormalizePath(base::JoinPath(cwd, name));
+    const std::string program = NormalizePath(JoinPath(cwd, name));
     return IsProgram(program) ? program : "";
   }
   for (const absl::string_view entry : absl::StrSplit(path, ':')) {
     // An empty entry is the current directory (execvp(3)).
-    const std::string program = base::NormalizePath(
-        base::JoinPath(base::JoinPath(cwd, entry.empty() ? "." : entry), name));
+    const std::string program = NormalizePath(
+        JoinPath(JoinPath(cwd, entry.empty() ? "." : entry), name));
     if (IsProgram(program)) {
       return program;
     }
@@ -43,4 +43,4 @@ std::string FindProgram(const std::string& name, const std::string& path,
   return "";
 }
 
-}  // namespace vt::plan
+}  // namespace vt::base
