@@ -157,7 +157,8 @@ Value ObserveGlob(const Observation& observation, const World& world) {
   return value;
 }
 
-// The directories of PATH in the workspace are left out: who looks there is seen.
+// The directories of PATH in the workspace are left out: who looks there is
+// seen.
 Value ObserveProgram(const std::string& name, const base::EnvMap& env,
                      const World& world, FileState* seen) {
   const auto path = env.find("PATH");

@@ -177,6 +177,31 @@ TEST_F(CacheTest, AnotherExecutedFileIsAnotherToolchain) {
   EXPECT_EQ(Reasons(app), "TOOLCHAIN CHANGED " + tools.Path("node"));
 }
 
+// Those of the workspace are seen where they are looked for.
+TEST_F(CacheTest, TheFirstProgramOnPathOutsideIsTheToolchain) {
+  Workspace app(Clone("app"));
+  Workspace old_tools(Clone("old"));
+  Workspace new_tools(Clone("new"));
+  const auto make = [](Workspace* tools, const std::string& content) {
+    tools->Write("node", content);
+    ASSERT_EQ(::chmod(tools->Path("node").c_str(), 0755), 0);
+  };
+  make(&old_tools, "v1");
+  app.SetEnv({{"PATH", absl::StrCat(".:", app.Path(""), ":", new_tools.Path(""),
+                                    ":", old_tools.Path(""))}});
+  app.Observes(Observation::PROGRAM, "node");
+  Store(&app);
+  make(&app, "v3");
+  EXPECT_TRUE(Hits(app));
+  make(&new_tools, "v2");
+  EXPECT_EQ(Reasons(app), "TOOLCHAIN CHANGED node");
+  make(&new_tools, "v1");
+  old_tools.Remove("node");
+  EXPECT_TRUE(Hits(app));
+  new_tools.Remove("node");
+  EXPECT_EQ(Reasons(app), "TOOLCHAIN REMOVED node");
+}
+
 TEST_F(CacheTest, ExplicitInputsAreFoundAddedRemovedAndChanged) {
   Workspace app(Clone("app"));
   app.Write("src/a.ts", "1");

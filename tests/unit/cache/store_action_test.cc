@@ -5,6 +5,7 @@
 #include "daemon/cache/store_action.h"
 
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -46,6 +47,19 @@ TEST_F(StoreActionTest, AnInputThatChangedMeanwhileIsNotStored) {
     app.finished.own_changes = {"a.ts"};
     EXPECT_EQ(TryStore(&app), "");
   }
+}
+
+// Which one the action has executed, nobody knows then.
+TEST_F(StoreActionTest, AProgramThatCameMeanwhileIsNotStored) {
+  Workspace app(Clone("app"));
+  Workspace tools(Clone("tools"));
+  app.SetEnv({{"PATH", tools.Path("")}});
+  app.Observes(Observation::PROGRAM, "node");
+  StartedLongAgo(&app);
+  EXPECT_EQ(TryStore(&app), "");  // none is none
+  tools.Write("node", "v1");
+  ASSERT_EQ(::chmod(tools.Path("node").c_str(), 0755), 0);
+  EXPECT_EQ(TryStore(&app), "INPUT_CHANGED node");
 }
 
 TEST_F(StoreActionTest, AListingThatChangedMeanwhileIsNotStored) {
