@@ -6,6 +6,7 @@
 #   tests/run.sh [--asan|--tsan|--dev] [ctest arguments, such as -R e2e.vite]
 #   tests/run.sh --matrix [ROUNDS]
 #   tests/run.sh --oracle [STEPS] | --crash [KILLS] | --race [RACES] | --freshness [STEPS]
+#   tests/run.sh --soak [RUNS]
 #
 # --matrix runs the ground truth of file tracking instead: every row in every
 # mode, then ROUNDS (200) times all of it, two programs at once. Takes hours.
@@ -13,6 +14,7 @@
 # --crash kills the daemon KILLS (500) times, --race edits during RACES (3000) runs;
 # see docs/DEVELOPING.md. --freshness makes STEPS (10000) random edits, and compares
 # runs that trust what was watched with runs that look (docs/FRESHNESS.md).
+# --soak makes RUNS (10000) runs and fails if the daemon has grown.
 #
 # Ends with what was skipped and why, and one line "N passed, N failed, N skipped".
 # A full run fails below a minimum count, so that tests cannot vanish unnoticed,
@@ -29,10 +31,11 @@ case ${1-} in
   --matrix) matrix=${2:-200} ;;
   --oracle) oracle=(oracle.py --keep-going --steps "${2:-10000}") ;;
   --crash) oracle=(crash.py --kills "${2:-500}") ;;
+  --soak) oracle=(soak.py --runs "${2:-10000}") ;;
   --race) oracle=(race.py --keep-going --races "${2:-3000}") ;;
   --freshness) freshness=${2:-10000} ;;
   --asan | --tsan | --dev) preset=${1#--}; shift ;;
-  -h | --help) sed -n '4,19s/^# \{0,1\}//p' "$0"; exit ;;
+  -h | --help) sed -n '4,21s/^# \{0,1\}//p' "$0"; exit ;;
 esac
 
 vt_apt "${vt_build_packages[@]}" "${vt_test_packages[@]}"

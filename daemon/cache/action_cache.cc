@@ -16,6 +16,7 @@
 #include "daemon/base/mutex.h"
 #include "daemon/base/status.h"
 #include "daemon/cache/blob_store.h"
+#include "daemon/cache/durations.h"
 #include "daemon/cache/log_record.h"
 #include "daemon/cache/lookup.h"
 #include "daemon/cache/records.h"
@@ -32,6 +33,7 @@ namespace {
 
 using store::Batch;
 using vtask::storage::v1::LogChunk;
+using vtask::storage::v1::Position;
 using vtask::storage::v1::Totals;
 using vtask::v1::NotStored;
 
@@ -78,6 +80,8 @@ class ActionCacheImpl final : public ActionCache {
                                  Hit* stored) override;
   bool IsOwnMode(const base::Digest& weak, const std::string& path,
                  uint32_t mode) override;
+  absl::Duration LastDuration(const std::string& root,
+                              const std::string& position) override;
   bool IsOwnOutput(const base::Digest& weak, const std::string& path,
                    const base::Digest& digest) override;
   fingerprint::FileDigests& files() override { return files_; }
@@ -175,6 +179,7 @@ class ActionCacheImpl final : public ActionCache {
   base::Mutex upkeep_mutex_;
   const InUse in_use_;
   PendingHits pending_hits_;
+  Durations durations_;
   // Null after Close; only used under a Use.
   std::unique_ptr<store::Database> database_;
   const BlobStore blobs_;
@@ -195,6 +200,22 @@ fingerprint::World ActionCacheImpl::MakeWorld(const ActionKey& key,
     return cache::IsOwnOutput(*database_, weak, path, digest);
   };
   return world;
+}
+
+absl::Duration ActionCacheImpl::LastDuration(const std::string& root,
+                                             const std::string& position) {
+  if (const std::optional<int64_t> known = durations_.Find(root, position)) {
+    return absl::Microseconds(*known);
+  }
+  const Use use(this);
+  if (!use.is_open()) {
+    return absl::ZeroDuration();
+  }
+  const absl::StatusOr<Position> last = LoadRecord<Position>(
+      *database_, store::Table::kPositions, PositionKey(root, position));
+  const int64_t duration_us = last.ok() ? last->duration_us() : 0;
+  durations_.Note(root, position, duration_us);
+  return absl::Microseconds(duration_us);
 }
 
 bool ActionCacheImpl::IsOwnOutput(const base::Digest& weak,
@@ -224,6 +245,7 @@ LookupResult ActionCacheImpl::Find(const ActionKey& key, bool is_use) {
   if (found.hit.has_value() && is_use) {
     pending_hits_.Note(UseOf(key, *found.hit), now_());
     Touch(key, weak, search, *found.hit);
+    durations_.Note(key.root, key.position, found.hit->result.duration_us());
   }
   return found;
 }
@@ -235,7 +257,7 @@ void ActionCacheImpl::Touch(const ActionKey& key, const base::Digest& weak,
   if (search.hit_index() != 0) {
     PutWeak(*database_, weak, search.hit_ref().path_set(), now_(), &batch);
   }
-  PutLast(*database_, key, weak, hit.strong, &batch);
+  PutLast(*database_, key, weak, hit.strong, hit.result.duration_us(), &batch);
   if (!batch.changes.empty() && MayWrite()) {
     NoteWrite(database_->Write(batch));
   }
@@ -316,6 +338,7 @@ std::optional<NotStored> ActionCacheImpl::Store(const ActionKey& key,
   if (!written.ok()) {
     return StoreFailed(written.message());
   }
+  durations_.Note(key.root, key.position, action.result.duration_us());
   if (stored != nullptr) {
     *stored = {action.strong, std::move(action.path_set),
                std::move(action.result), std::move(lease)};
@@ -365,6 +388,7 @@ absl::Status ActionCacheImpl::Clean() {
   NoteWrite(cleared);
   VT_RETURN_IF_ERROR(cleared);
   totals_.Clear();
+  durations_.Clear();
   files_.Forget();
   const InUse::Sweeping sweeping(&in_use_);
   blobs_.Walk([&](const base::Digest& digest, uint64_t) {
@@ -457,6 +481,7 @@ absl::StatusOr<VerifyReport> ActionCacheImpl::Verify(const Pace& pace) {
   const base::MutexLock lock(&write_mutex_);
   VT_RETURN_IF_ERROR(database_->Clear());
   totals_.Clear();
+  durations_.Clear();
   files_.Forget();
   return rebuilt;
 }

@@ -177,6 +177,12 @@ class ActionCache {
   // did not depend on what stood there.
   virtual bool IsOwnMode(const base::Digest& weak, const std::string& path,
                          uint32_t mode) = 0;
+
+  // How long the action at `position` (ActionKey) took when its last result was
+  // made; zero: not known. From memory, but for the first time: 20 us.
+  virtual absl::Duration LastDuration(const std::string& root,
+                                      const std::string& position) = 0;
+
   // Whether content `digest` was once recorded as output at `path` for this
   // weak fingerprint (decisions H4).
   virtual bool IsOwnOutput(const base::Digest& weak, const std::string& path,

@@ -103,8 +103,9 @@ bool IsOwnMode(const Database& database, const base::Digest& weak,
 
 void PutLast(const Database& database, const ActionKey& key,
              const base::Digest& weak, const base::Digest& strong,
-             Batch* batch) {
+             int64_t duration_us, Batch* batch) {
   Position position;
+  position.set_duration_us(duration_us);
   *position.mutable_description() = key.description;
   position.set_weak(std::string(weak.AsBytes()));
   position.set_strong(std::string(strong.AsBytes()));

@@ -71,7 +71,7 @@ struct OwnOutput {
 // The last result of the position of `key`, and that of its weak fingerprint.
 void PutLast(const store::Database& database, const ActionKey& key,
              const base::Digest& weak, const base::Digest& strong,
-             store::Batch* batch);
+             int64_t duration_us, store::Batch* batch);
 // Moves `path_set` to the front.
 void PutWeak(const store::Database& database, const base::Digest& weak,
              const std::string& path_set, absl::Time now, store::Batch* batch);

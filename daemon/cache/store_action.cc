@@ -242,7 +242,7 @@ void PutStored(const store::Database& database, const ActionKey& key,
   PutWeak(database, stored.weak, result.path_set(), now, batch);
   PutOwnOutputs(database, stored.weak, stored.own_outputs, batch);
   // What the disk shows now: later differences are differences from that.
-  PutLast(database, key, stored.weak, last, batch);
+  PutLast(database, key, stored.weak, last, result.duration_us(), batch);
 }
 
 }  // namespace vt::cache

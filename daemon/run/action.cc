@@ -52,12 +52,17 @@ class ActionImpl final : public Action {
     kCreated,
     kWaiting,    // another run does the same (H1)
     kLookingUp,  // on the worker pool: lookup, restore
+    kQueued,     // for a slot, behind other runs
     kRunning,    // the process, ours or the shim's
     kEnding,     // exited: draining, collecting, storing
     kDone,
   };
 
   void TransitionTo(State state) { state_ = state; }
+  bool HasStarted() const {
+    return state_ != State::kWaiting && state_ != State::kLookingUp &&
+           state_ != State::kQueued;
+  }
   cache::ActionKey Key() const {
     return {step_->description, context_->root, step_->tool_env,
             step_->position, step_->umask};
@@ -76,6 +81,7 @@ class ActionImpl final : public Action {
   bool IsLookedUpBy(const KnownHit& known) const;
   void KeepKnown(const Found& found);
   void OnFound(Found found);
+  void RunInTurn();
   void Replay(Found found);
   void RunOnShim();
   void RunHere();
@@ -115,6 +121,7 @@ class ActionImpl final : public Action {
   uint64_t cache_generation_ = 0;  // when it was looked up
   KnownHitPtr known_;              // once it is a hit that may be known
   std::optional<storage::Value> globs_before_;
+  Found missed_;  // while queued
 
   // While running: ours, or the shim's.
   std::unique_ptr<TaskProcess> process_;
@@ -176,6 +183,9 @@ void ActionImpl::Acquire() {
         LookUp();
       })) {
     LookUp();
+  } else if (context_->enclosing.id != 0) {
+    // The action around us holds a slot until that one has ended.
+    engine_->slots.Hurry(engine_->in_flight.Holder(key));
   }
 }
 
@@ -282,7 +292,18 @@ void ActionImpl::OnFound(Found found) {
     finished_.add_notes(found.lookup.miss.note);
   }
   globs_before_ = std::move(found.globs_before);
-  EmitStarted(vtask::v1::MISS, &found);
+  missed_ = std::move(found);
+  TransitionTo(State::kQueued);
+  if (engine_->slots.Acquire(context_, id_, [this] { RunInTurn(); })) {
+    RunInTurn();
+  } else if (engine_->in_flight.IsAwaitedInside(FlightKey())) {
+    engine_->slots.Hurry(id_);
+  }
+}
+
+void ActionImpl::RunInTurn() {
+  EmitStarted(vtask::v1::MISS, &missed_);
+  missed_ = {};
   RunHere();
 }
 
@@ -353,6 +374,7 @@ Attachments ActionImpl::ToAttach() const {
   Attachments attachments;
   attachments.stdin_pipe = !step_->cached && context_->forwards_stdin;
   attachments.tool_endpoint = step_->cached;
+  attachments.jobserver = step_->cached && !step_->watches_env;
   const storage::WeakDescription& description = step_->description;
   // An action around it must know what it changes, were it all declared.
   const bool matters = description.input().automatic() ||
@@ -396,7 +418,7 @@ void ActionImpl::OnOutput(bool is_stderr, absl::string_view data) {
 
 void ActionImpl::Cancel(int signal) {
   cancelled_ = true;
-  if (state_ == State::kWaiting) {
+  if (state_ == State::kWaiting || state_ == State::kQueued) {
     Finish(ActionFinished::CANCELLED, 130);
   } else if (process_ != nullptr) {
     process_->Cancel(signal);
@@ -421,6 +443,7 @@ void ActionImpl::SetPaused(bool paused) {
 void ActionImpl::OnEnd(TaskEnd end) {
   TransitionTo(State::kEnding);
   process_ = nullptr;
+  engine_->slots.Release(id_);  // another may run while this is stored
   end_ = std::move(end);
   was_tracked_ = end_.accesses.has_value();
   NoteTracked();
@@ -520,7 +543,7 @@ void ActionImpl::TellAround() {
       runs_on_shim_) {
     return;  // what ran in its own processes it knows already
   }
-  const bool ran = state_ != State::kLookingUp && state_ != State::kWaiting;
+  const bool ran = HasStarted();
   if (!step_->cached) {
     nest->Spoil(ref_.label(),
                 "it is not cached, and does not run on a terminal");
@@ -535,10 +558,8 @@ void ActionImpl::TellAround() {
 }
 
 void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
-  const bool was_started =
-      state_ != State::kWaiting && state_ != State::kLookingUp;
   // A cancelled lookup was never shown as started, a hit was.
-  const bool show = was_started || outcome == ActionFinished::SUCCEEDED;
+  const bool show = HasStarted() || outcome == ActionFinished::SUCCEEDED;
   if (outcome == ActionFinished::CANCELLED) {
     finished_.mutable_not_stored()->set_reason(NotStored::CANCELLED);
   }
@@ -557,6 +578,7 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
   TellAround();
   TransitionTo(State::kDone);
   engine_->nests.erase(id_);
+  engine_->slots.Release(id_);
   if (holds_key_) {
     holds_key_ = false;
     engine_->in_flight.Release(FlightKey(), id_);

@@ -39,6 +39,33 @@ std::string RunsDirectory(const Engine& engine) {
   return base::JoinPath(engine.options.state_directory, "runs");
 }
 
+void ShareMachine(Engine* engine, const settings::Settings& settings) {
+  const bool is_given = !settings.machine_concurrency.empty();
+  const int limit = settings::ParseConcurrency(
+                        is_given ? settings.machine_concurrency : "200%")
+                        .value_or(0);
+  engine->slots.SetLimit(limit, /*soft=*/!is_given && !settings.jobserver);
+  if (engine->slots.held() > 0) {
+    return;  // whoever has tokens gives them back to where they are from
+  }
+  const int tokens = settings.jobserver ? limit : 0;
+  const int before =
+      engine->jobserver == nullptr ? 0 : engine->jobserver->tokens();
+  if (tokens == before) {
+    return;
+  }
+  engine->slots.SetTokens(nullptr);
+  engine->jobserver = nullptr;
+  if (tokens > 0) {
+    auto opened = Jobserver::Open(
+        engine->loop, absl::StrCat(engine->options.socket_path, ".jobs"),
+        tokens);
+    // Without it tasks do what they do anyhow.
+    engine->jobserver = opened.ok() ? *std::move(opened) : nullptr;
+  }
+  engine->slots.SetTokens(engine->jobserver.get());
+}
+
 Nest* FindNest(Engine* engine, ActionId collector) {
   const auto found = engine->nests.find(collector);
   return found == engine->nests.end() ? nullptr : &found->second;

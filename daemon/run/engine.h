@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,9 +17,12 @@
 #include "daemon/loop/worker_pool.h"
 #include "daemon/plan/plan.h"
 #include "daemon/run/in_flight.h"
+#include "daemon/run/jobserver.h"
 #include "daemon/run/known.h"
 #include "daemon/run/nest.h"
 #include "daemon/run/runner.h"
+#include "daemon/run/slots.h"
+#include "daemon/settings/settings.h"
 
 namespace vt::run {
 
@@ -55,6 +59,8 @@ struct Engine {
   Housekeeping* housekeeping = nullptr;  // never null in a running daemon
   RunLog* run_log = nullptr;             // the same
   InFlight in_flight;
+  Slots slots;
+  std::unique_ptr<Jobserver> jobserver;  // if the user wants one
   Known known;
   std::map<ActionId, RunningAction> running;
   // Of cached actions that run, until they are stored.
@@ -68,6 +74,9 @@ struct Engine {
 
 // Where history/runs.h keeps the runs.
 std::string RunsDirectory(const Engine& engine);
+
+// How much of the machine all runs together may have, as `settings` say.
+void ShareMachine(Engine* engine, const settings::Settings& settings);
 
 // Null: there is none (any more).
 Nest* FindNest(Engine* engine, ActionId collector);

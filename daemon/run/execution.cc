@@ -2,7 +2,10 @@
 
 #include "daemon/run/execution.h"
 
+#include <algorithm>
 #include <csignal>
+#include <cstdint>
+#include <string>
 #include <utility>
 
 #include "daemon/run/planning.h"
@@ -18,6 +21,40 @@ std::vector<std::vector<int>> DependenciesOf(const plan::Plan& plan) {
   return depends_on;
 }
 
+// By what its steps took when their last results were made; in us, 0: none of
+// them is known. A plan in it takes as long as its tasks would take if there
+// were always as many at once as it allows.
+int64_t CostOf(const plan::PlannedTask& task, const std::string& root,
+               cache::ActionCache* cache) {
+  int64_t cost = 0;
+  for (const plan::Step& step : task.steps) {
+    if (step.kind == plan::Step::Kind::kNested) {
+      int64_t all = 0;
+      for (const plan::PlannedTask& inner : step.nested->tasks) {
+        all += CostOf(inner, root, cache);
+      }
+      cost += all / std::max(1, step.nested->concurrency);
+    } else if (step.cached) {
+      cost +=
+          absl::ToInt64Microseconds(cache->LastDuration(root, step.position));
+    }
+  }
+  return cost;
+}
+
+std::vector<int64_t> CostsOf(const plan::Plan& plan, const std::string& root,
+                             cache::ActionCache* cache) {
+  std::vector<int64_t> costs;
+  // Else there is no choice to make.
+  if (cache != nullptr && plan.concurrency != 0 &&
+      plan.tasks.size() > static_cast<size_t>(plan.concurrency)) {
+    for (const plan::PlannedTask& task : plan.tasks) {
+      costs.push_back(CostOf(task, root, cache));
+    }
+  }
+  return costs;
+}
+
 }  // namespace
 
 Execution::Execution(Engine* engine, RunStream* stream,
@@ -29,7 +66,8 @@ Execution::Execution(Engine* engine, RunStream* stream,
       plan_(plan),
       chain_(std::move(chain)),
       hooks_(std::move(hooks)),
-      scheduler_(DependenciesOf(*plan), plan->concurrency) {}
+      scheduler_(DependenciesOf(*plan), plan->concurrency,
+                 CostsOf(*plan, context->root, engine->cache)) {}
 
 void Execution::Start() {
   StartReady();
@@ -197,9 +235,7 @@ void Execution::Emit(vtask::v1::RunEvent event) {
   stream_->Emit(std::move(event));
 }
 
-void Execution::RestsOn(KnownHitPtr hit) {
-  stream_->RestsOn(std::move(hit));
-}
+void Execution::RestsOn(KnownHitPtr hit) { stream_->RestsOn(std::move(hit)); }
 
 void Execution::Execute(vtask::v1::RunResponse::Execute execute) {
   stream_->Execute(std::move(execute));

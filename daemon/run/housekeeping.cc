@@ -2,8 +2,11 @@
 
 #include "daemon/run/housekeeping.h"
 
+#include <malloc.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+#include <utility>
 
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -73,6 +76,7 @@ Housekeeping::~Housekeeping() { gate_.Stop(); }
 
 void Housekeeping::SetBusy(bool busy) {
   gate_.SetBusy(busy);
+  worked_ = worked_ || busy;
   if (!busy) {
     Look();
   }
@@ -81,6 +85,10 @@ void Housekeeping::SetBusy(bool busy) {
 void Housekeeping::ShowUp() {
   timer_ = std::make_unique<loop::Timer>(loop_, kInterval, [this] {
     Look();
+    if (std::exchange(worked_, false)) {
+      // Not right after a run: the next one would wait for the allocator.
+      background_.Submit([] { ::malloc_trim(0); });
+    }
     ShowUp();
   });
 }

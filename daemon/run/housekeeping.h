@@ -34,7 +34,8 @@ class Housekeeping {
 
   cache::Limits limits() const { return limits_(); }
   // Whether runs are under way. When the last one has ended it looks whether
-  // there is something to do; so it does every minute.
+  // there is something to do; so it does every minute. Then, too, what runs
+  // needed of memory goes back to the system.
   void SetBusy(bool busy);
 
   // Work on the whole cache that somebody waits for: with ordinary priority,
@@ -70,6 +71,7 @@ class Housekeeping {
   const std::string runs_;
   Gate gate_;
   std::atomic<bool> looking_ = false;
+  bool worked_ = false;   // since memory was given back
   bool lowered_ = false;  // on the background thread alone
   std::unique_ptr<loop::Timer> timer_;
   // Last: gone, with what runs on them, before the rest.

@@ -23,6 +23,14 @@ bool InFlight::IsHeldBelow(const std::string& prefix) const {
   return first != lines_.end() && absl::StartsWith(first->first, prefix);
 }
 
+bool InFlight::IsAwaitedInside(const std::string& key) const {
+  const auto found = lines_.find(key);
+  return found != lines_.end() &&
+         std::any_of(
+             found->second.waiting.begin(), found->second.waiting.end(),
+             [](const Waiter& waiter) { return !waiter.around.empty(); });
+}
+
 bool InFlight::Acquire(const std::string& key, ActionId id,
                        const std::vector<ActionId>& around,
                        std::function<void()> then) {

@@ -29,6 +29,9 @@ class InFlight {
   // Whether any key that begins with `prefix` is held.
   bool IsHeldBelow(const std::string& prefix) const;
 
+  // Whether somebody waits for `key` who runs inside of an action.
+  bool IsAwaitedInside(const std::string& key) const;
+
   // Takes `key` for `id` and returns true, or queues: `then` is called once it
   // is `id`'s turn (which then holds it). `around`: what `id` runs inside of.
   bool Acquire(const std::string& key, ActionId id,

@@ -82,6 +82,7 @@ class SessionImpl final : public Session, private RunStream {
   void StartSelection(std::string notice, std::string query);
   void OnSelected(const std::optional<plan::ListedTask>& choice);
   void StartPlanning();
+  void HideJobserver();
   void OnPlanned(absl::StatusOr<PlannedRun> planned);
   // Once it is known how much is to be run.
   void StartRendering();
@@ -258,6 +259,8 @@ void SessionImpl::OnLoaded(absl::StatusOr<LoadedWorkspace> loaded) {
   }
   workspace_ = std::move(loaded->workspace);
   facts_.settings = std::move(loaded->settings);
+  ShareMachine(engine_, facts_.settings);
+  HideJobserver();
   memo_.RestsOn(loaded->rests_on);
   if (!flags_.task.has_value() && !flags_.json && !flags_.last_details &&
       !flags_.explain.has_value() && interrupts_ == 0 &&
@@ -301,6 +304,15 @@ void SessionImpl::OnSelected(const std::optional<plan::ListedTask>& choice) {
   facts_.cwd =
       workspace_->packages[static_cast<size_t>(choice->package)].directory;
   StartPlanning();
+}
+
+// What a task around us was offered is no input of ours: its name says where
+// our cache is.
+void SessionImpl::HideJobserver() {
+  if (engine_->jobserver != nullptr &&
+      EnvOf("MAKEFLAGS") == engine_->jobserver->MakeFlags()) {
+    facts_.env.erase("MAKEFLAGS");
+  }
 }
 
 void SessionImpl::StartPlanning() {

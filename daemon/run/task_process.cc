@@ -129,6 +129,14 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
   marker_ = ActionMarker(id_);
   options.env.push_back(marker_);
   SetVariable("VT_CACHE_DIR", engine_->options.cache_directory, &options.env);
+  // The user's own stays. Ours is in no description: it changes nothing but how
+  // many processes a tool starts.
+  if (attachments.jobserver && engine_->jobserver != nullptr &&
+      !absl::c_any_of(options.env, [](const std::string& entry) {
+        return absl::StartsWith(entry, "MAKEFLAGS=");
+      })) {
+    SetVariable("MAKEFLAGS", engine_->jobserver->MakeFlags(), &options.env);
+  }
   VT_RETURN_IF_ERROR(OpenPipes(attachments.stdin_pipe, &options));
   if (attachments.tool_endpoint) {
     VT_RETURN_IF_ERROR(OpenEndpoint(step, &options));

@@ -46,6 +46,8 @@ struct Attachments {
   bool tool_endpoint = false;
   // How to track it; level 4: not at all.
   track::Tier tracking;
+  // It holds a slot: tools in it may share the others.
+  bool jobserver = false;
   // Of the action around it: hears what it changes.
   track::ChangeSink enclosing;
 };

@@ -26,9 +26,9 @@ using base::JsonMember;
 // The keys that there are; docs/schema/config.schema.json has the same
 // (tests/e2e/config/test_settings.py).
 const base::Names kKeys = {
-    "cacheDir",       "cacheMaxSize", "cacheMaxAge",
-    "idleExit",       "drainTimeout", "concurrency",
-    "strictTracking", "toolchain",    "toolDrainTimeout"};
+    "cacheDir",         "cacheMaxSize",       "cacheMaxAge",    "idleExit",
+    "drainTimeout",     "concurrency",        "strictTracking", "toolchain",
+    "toolDrainTimeout", "machineConcurrency", "jobserver"};
 
 struct Unit {
   absl::string_view name;  // lower case
@@ -108,7 +108,12 @@ class Reader : private base::JsonReader {
     } else if (key == "toolDrainTimeout") {
       return Time(value, key, /*zero=*/true, &out->tool_drain_timeout);
     } else if (key == "concurrency") {
-      return Concurrency(value, &out->concurrency);
+      return Concurrency(value, key, &out->concurrency);
+    } else if (key == "machineConcurrency") {
+      return Concurrency(value, key, &out->machine_concurrency);
+    } else if (key == "jobserver") {
+      VT_RETURN_IF_ERROR(ExpectBool(value, key));
+      out->jobserver = value.boolean;
     } else if (key == "strictTracking") {
       VT_RETURN_IF_ERROR(ExpectBool(value, key));
       out->strict_tracking = value.boolean;
@@ -167,11 +172,12 @@ class Reader : private base::JsonReader {
     return absl::OkStatus();
   }
 
-  absl::Status Concurrency(const Json& value, std::string* out) const {
+  absl::Status Concurrency(const Json& value, absl::string_view key,
+                           std::string* out) const {
     const bool may_be = value.is_string() || value.type == Json::Type::kNumber;
     if (!may_be || value.text == "0" ||
         !ParseConcurrency(value.text).has_value()) {
-      return WrongType(value, "concurrency",
+      return WrongType(value, key,
                        "a number of tasks, at least 1, or a percentage of the "
                        "processors (`\"50%\"`)");
     }
@@ -258,6 +264,10 @@ std::vector<Line> Describe(const Settings& settings) {
   add("idleExit", TimeText(settings.idle_exit));
   add("drainTimeout", TimeText(settings.drain_timeout));
   add("concurrency", settings.concurrency);
+  add("jobserver", settings.jobserver ? "true" : "false");
+  add("machineConcurrency", settings.machine_concurrency.empty()
+                                ? "fair"
+                                : settings.machine_concurrency);
   add("strictTracking", settings.strict_tracking ? "true" : "false");
   add("toolDrainTimeout", TimeText(settings.tool_drain_timeout));
   add("toolchain", settings.toolchain_executed ? "executed" : "none");

@@ -34,6 +34,11 @@ struct Settings {
   // still connected to its endpoint.
   absl::Duration tool_drain_timeout = absl::Seconds(2);
   std::string concurrency = "4";  // ParseConcurrency takes it
+  // Cached actions of all runs at once, for ParseConcurrency. "": one run alone
+  // has its own limit only, several share twice the processors.
+  std::string machine_concurrency;
+  // Offer tools in tasks a GNU jobserver (run/jobserver.h).
+  bool jobserver = false;
   bool strict_tracking = false;
   bool toolchain_executed = true;  // decisions H6
 

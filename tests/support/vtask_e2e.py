@@ -52,11 +52,20 @@ def _has_program(name):
     return None if shutil.which(name) else f'no program `{name}`'
 
 
+def _has_make_with_fifo():
+    text = '' if not shutil.which('make') else subprocess.run(
+        ['make', '--version'], capture_output=True, text=True, check=False).stdout
+    found = re.match(r'GNU Make (\d+)\.(\d+)', text)
+    is_new = found and (int(found[1]), int(found[2])) >= (4, 4)
+    return None if is_new else 'make is older than 4.4'
+
+
 _NEEDS = {
     'root': lambda: None if os.getuid() == 0 else f'uid is {os.getuid()}',
     'ordinary_user': lambda: None if os.getuid() else 'uid is 0',
     'second_uid': _has_second_uid,
     'listener': listener.problem,
+    'make_4_4': _has_make_with_fifo,
     **{program: functools.partial(_has_program, program)
        for program in ('tmux', 'zsh', 'fish', 'go')},
     'shared': lambda: None if SHARED.is_dir() else 'no folder ../shared',

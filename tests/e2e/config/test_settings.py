@@ -18,6 +18,7 @@ GOOD = [
     {'idleExit': '0.5h'}, {'idleExit': '10 min'}, {'drainTimeout': 0},
     {'drainTimeout': '0s'}, {'drainTimeout': 'never'}, {'drainTimeout': '1m'},
     {'toolDrainTimeout': 0}, {'toolDrainTimeout': '5s'}, {'concurrency': 1}, {'concurrency': '8'}, {'concurrency': '50%'},
+    {'machineConcurrency': 1}, {'jobserver': True}, {'machineConcurrency': '50%'},
     {'strictTracking': True}, {'toolchain': 'none'}, {'toolchain': 'executed'},
 ]
 WRONG = [
@@ -26,7 +27,7 @@ WRONG = [
     {'cacheMaxSize': '1.2.3GB'}, {'cacheMaxSize': True}, {'cacheMaxAge': 0},
     {'cacheMaxAge': '0d'}, {'cacheMaxAge': '30 days'}, {'cacheMaxAge': None},
     {'idleExit': 0}, {'idleExit': '0.0s'}, {'idleExit': -1}, {'idleExit': 'unlimited'},
-    {'drainTimeout': '10'}, {'toolDrainTimeout': '2'}, {'drainTimeout': False}, {'concurrency': 0},
+    {'drainTimeout': '10'}, {'toolDrainTimeout': '2'}, {'drainTimeout': False}, {'concurrency': 0}, {'machineConcurrency': 0}, {'jobserver': 1},
     {'concurrency': '0'}, {'concurrency': 1.5}, {'concurrency': 'many'},
     {'concurrency': []}, {'strictTracking': 'yes'}, {'toolchain': 'all'},
     {'toolchain': False},

@@ -59,5 +59,15 @@ TEST(InFlightTest, SeesThatWaitingWouldNeverEnd) {
   EXPECT_TRUE(in_flight.WouldDeadlock("b", {kA}));
 }
 
+TEST(InFlightTest, TellsWhetherSomebodyInsideOfAnActionWaits) {
+  InFlight in_flight;
+  in_flight.Acquire("k", 1, {}, [] {});
+  in_flight.Acquire("k", 2, {}, [] {});
+  EXPECT_FALSE(in_flight.IsAwaitedInside("k"));
+  EXPECT_FALSE(in_flight.IsAwaitedInside("other"));
+  in_flight.Acquire("k", 3, {9}, [] {});
+  EXPECT_TRUE(in_flight.IsAwaitedInside("k"));
+}
+
 }  // namespace
 }  // namespace vt::run

@@ -45,6 +45,7 @@ TEST(SettingsTest, EveryKeyIsRead) {
     "drainTimeout": 0,
     "concurrency": "50%",
     "strictTracking": true, "toolDrainTimeout": "5s",
+    "machineConcurrency": 6, "jobserver": true,
     "toolchain": "none", // and a comma
   })");
   ASSERT_THAT(settings, test::IsOk());
@@ -55,6 +56,8 @@ TEST(SettingsTest, EveryKeyIsRead) {
   EXPECT_EQ(settings->drain_timeout, absl::ZeroDuration());
   EXPECT_EQ(settings->tool_drain_timeout, absl::Seconds(5));
   EXPECT_EQ(settings->concurrency, "50%");
+  EXPECT_EQ(settings->machine_concurrency, "6");
+  EXPECT_TRUE(settings->jobserver);
   EXPECT_TRUE(settings->strict_tracking);
   EXPECT_FALSE(settings->toolchain_executed);
   EXPECT_EQ(settings->origins.at("cacheDir"), "/e/config.json:3");
@@ -110,6 +113,7 @@ TEST(SettingsTest, AFaultNamesPlaceKeyFoundAndAllowed) {
       {R"({"concurrency": 0})", {"`concurrency`", "at least 1"}},
       {R"({"concurrency": "many"})", {"\"many\"", "50%"}},
       {R"({"concurrency": null})", {"null"}},
+      {R"({"machineConcurrency": 0})", {"`machineConcurrency`", "at least 1"}},
       {R"({"strictTracking": 1})", {"`strictTracking`", "`true` or `false`"}},
       {R"({"toolchain": "exec"})", {"`executed`, `none`"}},
       {R"({"$schema": 1})", {"`$schema`", "a string"}},
@@ -148,6 +152,7 @@ TEST(SettingsTest, PeopleSeeValuesAsTheyWouldWriteThem) {
           "cacheDir= default", "cacheMaxSize=1500MB /e/config.json:1",
           "cacheMaxAge=never /e/config.json:2", "idleExit=90s /e/config.json:1",
           "drainTimeout=14d /e/config.json:2", "concurrency=4 default",
+          "jobserver=false default", "machineConcurrency=fair default",
           "strictTracking=false default", "toolDrainTimeout=2s default",
           "toolchain=executed default"));
 }

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/run/slots.h"
+
+#include <algorithm>
+#include <tuple>
+#include <utility>
+
+namespace vt::run {
+
+void Slots::SetLimit(int limit, bool soft) {
+  limit_ = limit;
+  soft_ = soft;
+  ServeNext();
+}
+
+bool Slots::Acquire(Run run, ActionId id, std::function<void()> then) {
+  Line& line = lines_[run];
+  if (line.held == 0) {
+    Hold(run, id, tokens_ != nullptr && tokens_->Take());
+    return true;
+  }
+  if (line.waiting.empty() && TakeFree()) {
+    Hold(run, id, tokens_ != nullptr);
+    return true;
+  }
+  line.waiting.push_back({id, std::move(then)});
+  return false;
+}
+
+void Slots::Release(ActionId id) {
+  if (const auto holder = holders_.find(id); holder != holders_.end()) {
+    const Run run = holder->second.run;
+    if (holder->second.has_token) {
+      tokens_->Put();
+    }
+    holders_.erase(holder);
+    if (holders_.empty() && tokens_ != nullptr) {
+      tokens_->Refill();
+    }
+    --lines_[run].held;
+    Forget(run);
+    ServeNext();
+    return;
+  }
+  for (auto& [run, line] : lines_) {
+    const auto waiter =
+        std::find_if(line.waiting.begin(), line.waiting.end(),
+                     [id](const Waiter& other) { return other.id == id; });
+    if (waiter != line.waiting.end()) {
+      line.waiting.erase(waiter);
+      Forget(run);
+      return;
+    }
+  }
+}
+
+void Slots::Hurry(ActionId id) {
+  for (auto& [run, line] : lines_) {
+    const auto waiter =
+        std::find_if(line.waiting.begin(), line.waiting.end(),
+                     [id](const Waiter& other) { return other.id == id; });
+    if (waiter != line.waiting.end()) {
+      const std::function<void()> then = std::move(waiter->then);
+      line.waiting.erase(waiter);
+      Hold(run, id, tokens_ != nullptr && tokens_->Take());
+      then();
+      return;
+    }
+  }
+}
+
+bool Slots::TakeFree() {
+  if (!HasFree()) {
+    return false;
+  }
+  if (tokens_ == nullptr || tokens_->Take()) {
+    return true;
+  }
+  // Tools have them all.
+  tokens_->WhenFree([this] { ServeNext(); });
+  return false;
+}
+
+void Slots::Hold(Run run, ActionId id, bool has_token) {
+  holders_[id] = {run, has_token};
+  Line& line = lines_[run];
+  ++line.held;
+  line.served = ++now_;
+}
+
+void Slots::Forget(Run run) {
+  const auto line = lines_.find(run);
+  if (line->second.held == 0 && line->second.waiting.empty()) {
+    lines_.erase(line);
+  }
+}
+
+// The run with the fewest slots; of equals the one that waits for its turn the
+// longest. One that has none left is served even above the limit.
+void Slots::ServeNext() {
+  while (true) {
+    const auto rank = [](const Line& of) {
+      return std::make_tuple(of.waiting.empty(), of.held, of.served);
+    };
+    const auto next = std::min_element(lines_.begin(), lines_.end(),
+                                       [&](const auto& a, const auto& b) {
+                                         return rank(a.second) < rank(b.second);
+                                       });
+    if (next == lines_.end() || next->second.waiting.empty()) {
+      return;
+    }
+    bool has_token = tokens_ != nullptr;
+    if (next->second.held == 0) {
+      has_token = has_token && tokens_->Take();
+    } else if (!TakeFree()) {
+      return;
+    }
+    Waiter waiter = std::move(next->second.waiting.front());
+    next->second.waiting.pop_front();
+    Hold(next->first, waiter.id, has_token);
+    waiter.then();
+  }
+}
+
+}  // namespace vt::run

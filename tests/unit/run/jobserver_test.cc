@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/run/jobserver.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "daemon/base/mutex.h"
+#include "daemon/run/slots.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/temp_dir.h"
+
+namespace vt::run {
+namespace {
+
+class JobserverTest : public testing::Test {
+ protected:
+  JobserverTest()
+      : path_((dir_.path() / "jobs").string()),
+        loop_(*loop::EventLoop::Start()) {}
+  ~JobserverTest() override {
+    OnLoop([this] { jobserver_ = nullptr; });
+  }
+
+  void OnLoop(const std::function<void()>& work) {
+    base::Notification done;
+    loop_->Post([&] {
+      work();
+      done.Notify();
+    });
+    done.Wait();
+  }
+  void Open(int tokens) {
+    OnLoop([this, tokens] {
+      auto opened = Jobserver::Open(loop_.get(), path_, tokens);
+      ASSERT_THAT(opened, test::IsOk());
+      jobserver_ = *std::move(opened);
+    });
+  }
+  // How many there are to take, all of which it takes.
+  int TakeAll() {
+    int count = 0;
+    while (jobserver_->Take()) {
+      ++count;
+    }
+    return count;
+  }
+
+  test::TempDir dir_;
+  const std::string path_;
+  std::unique_ptr<loop::EventLoop> loop_;
+  std::unique_ptr<Jobserver> jobserver_;
+};
+
+TEST_F(JobserverTest, HoldsItsTokensInAFifoOfTheUsersOwn) {
+  Open(3);
+  struct stat facts = {};
+  ASSERT_EQ(::stat(path_.c_str(), &facts), 0);
+  EXPECT_TRUE(S_ISFIFO(facts.st_mode));
+  EXPECT_EQ(facts.st_mode & 0777, 0600U);
+  EXPECT_EQ(jobserver_->MakeFlags(), " -j3 --jobserver-auth=fifo:" + path_);
+  EXPECT_EQ(TakeAll(), 3);
+}
+
+TEST_F(JobserverTest, WhatAToolTakesIsTakenFromUsToo) {
+  Open(2);
+  const int tool = ::open(path_.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC);
+  char token = 0;
+  ASSERT_EQ(::read(tool, &token, 1), 1);
+  EXPECT_EQ(TakeAll(), 1);
+  base::Notification freed;
+  OnLoop([&] { jobserver_->WhenFree([&] { freed.Notify(); }); });
+  ASSERT_EQ(::write(tool, &token, 1), 1);
+  freed.Wait();
+  EXPECT_EQ(TakeAll(), 1);
+  ::close(tool);
+}
+
+TEST_F(JobserverTest, TokensOfAToolThatDiedComeBack) {
+  Open(2);
+  TakeAll();
+  jobserver_->Refill();
+  EXPECT_EQ(TakeAll(), 2);
+}
+
+TEST_F(JobserverTest, AFifoOfADeadDaemonIsReplaced) {
+  ASSERT_EQ(::mkfifo(path_.c_str(), 0600), 0);
+  Open(2);
+  EXPECT_EQ(TakeAll(), 2);
+}
+
+TEST_F(JobserverTest, SlotsAreTokens) {
+  Open(2);
+  OnLoop([this] {
+    Slots slots;
+    slots.SetLimit(2, /*soft=*/false);
+    slots.SetTokens(jobserver_.get());
+    const char run = 0;
+    EXPECT_TRUE(slots.Acquire(&run, 1, [] {}));
+    EXPECT_EQ(TakeAll(), 1);  // tools
+    bool served = false;
+    EXPECT_FALSE(slots.Acquire(&run, 2, [&] { served = true; }));
+    // Nobody works: what tools have not given back is back, and one is taken.
+    slots.Release(1);
+    EXPECT_TRUE(served);
+    EXPECT_EQ(TakeAll(), 1);
+    slots.Release(2);
+    EXPECT_EQ(TakeAll(), 2);
+  });
+}
+
+TEST_F(JobserverTest, WhoWaitsIsServedWhenAToolGivesOneBack) {
+  Open(2);
+  Slots slots;
+  const char run = 0;
+  base::Notification served;
+  OnLoop([&] {
+    slots.SetLimit(2, /*soft=*/false);
+    slots.SetTokens(jobserver_.get());
+    EXPECT_TRUE(slots.Acquire(&run, 1, [] {}));
+    EXPECT_TRUE(jobserver_->Take());  // a tool
+    EXPECT_FALSE(slots.Acquire(&run, 2, [&] { served.Notify(); }));
+  });
+  OnLoop([&] { jobserver_->Put(); });
+  served.Wait();
+}
+
+}  // namespace
+}  // namespace vt::run
