@@ -50,6 +50,7 @@ void Slots::Release(ActionId id) {
     if (waiter != line.waiting.end()) {
       line.waiting.erase(waiter);
       Forget(run);
+      ServeNext();  // another run may be alone now
       return;
     }
   }
