@@ -41,6 +41,11 @@ std::string LinkText(const std::string& path) {
              : "";
 }
 
+bool IsDirectory(const std::string& path) {
+  struct stat st = {};
+  return ::lstat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
 }  // namespace
 
 bool Arming::Arm(const base::Consulted& consulted) {
@@ -167,8 +172,14 @@ void Arming::Leaf(const base::Consulted::Path& path, int depth) {
     return;  // there is nothing, which has been noted; or it failed
   }
   Add(directory, Key::Part::kName, name);
-  MakeFull(directory);
   const std::string physical = Child(directory->path, name);
+  if (!directory->is_full && IsDirectory(physical)) {
+    // The root itself, mostly: its own events suffice, and what is beside it
+    // (in a busy /tmp) wakes nobody.
+    Directory(physical, depth);
+    return;
+  }
+  MakeFull(directory);
   if (failed_) {
     return;
   }

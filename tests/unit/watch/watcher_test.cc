@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -202,6 +203,24 @@ TEST_F(WatcherTest, ReadingAndNeighboursDoNotEndIt) {
       static_cast<void>(entry);
     }
   }));
+}
+
+TEST_F(WatcherTest, WhatIsBesideTheRootWakesNobody) {
+  base::Consulted consulted = Paths({"a/src/x"});
+  consulted.paths.push_back({root_.string(), /*follows=*/true, false});
+  const auto wakes = [&] {
+    pollfd wait = {watcher_->fd(), POLLIN, 0};
+    return ::poll(&wait, 1, 0) > 0;
+  };
+  const LeasePtr lease = Lease(consulted);
+  ASSERT_NE(lease, nullptr);
+  Write(dir_.path() / "beside", "1");
+  EXPECT_FALSE(wakes());
+  Write(root_ / "a/src/y", "1");
+  EXPECT_TRUE(wakes());
+  EXPECT_TRUE(Holds(lease));
+  ::chmod(root_.c_str(), 0700);
+  EXPECT_FALSE(Holds(lease));
 }
 
 TEST_F(WatcherTest, WhatAppearsWhereNothingWasEndsIt) {
@@ -419,9 +438,10 @@ TEST_F(WatcherTest, AnOverlayIsNotLeased) {
   for (const char* name : {"lower", "upper", "work"}) {
     fs::create_directories(base / name);
   }
-  const std::string options = absl::StrCat(
-      "lowerdir=", (base / "lower").string(), ",upperdir=",
-      (base / "upper").string(), ",workdir=", (base / "work").string());
+  const std::string options =
+      absl::StrCat("lowerdir=", (base / "lower").string(),
+                   ",upperdir=", (base / "upper").string(),
+                   ",workdir=", (base / "work").string());
   fs::create_directory(root_ / "o");
   if (::mount("o", (root_ / "o").c_str(), "overlay", 0, options.c_str()) != 0) {
     GTEST_SKIP() << "REQUIRES(mount): cannot mount an overlay";
@@ -437,8 +457,8 @@ TEST_F(WatcherTest, ADirectoryThatIgnoresCaseIsNotLeased) {
   const fs::path folder = root_ / "folded";
   fs::create_directory(folder);
   // tmpfs does so since Linux 6.13, ext4 if it was made for it.
-  bool folds = ::getuid() == 0 && ::mount("none", folder.c_str(), "tmpfs", 0,
-                                          "casefold") == 0;
+  bool folds = ::getuid() == 0 &&
+               ::mount("none", folder.c_str(), "tmpfs", 0, "casefold") == 0;
   fs::create_directory(folder / "sub");
   if (folds) {
     const int fd = ::open((folder / "sub").c_str(), O_RDONLY | O_DIRECTORY);
