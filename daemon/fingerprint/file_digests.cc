@@ -25,6 +25,7 @@
 #include "absl/time/clock.h"
 
 #include "daemon/base/consulted.h"
+#include "daemon/base/fnv.h"
 #include "daemon/base/mutex.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
@@ -40,8 +41,8 @@ using vtask::storage::v1::Value;
 
 // The kernel's tick is 10 ms at the slowest usual setting (CONFIG_HZ=100).
 constexpr int64_t kGranularityNs = 10'000'000;
-// Read in one piece up to here, else streamed: bounds the memory of a worker.
-constexpr size_t kChunk = 1 << 20;
+// Read at once: each worker has a buffer of it, for good.
+constexpr size_t kChunk = 128 << 10;
 
 int64_t ToNs(const struct timespec& t) {
   return static_cast<int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
@@ -87,9 +88,14 @@ struct Entry {
   bool is_settled = false;
 };
 
+// Of a path. Two of one key cost a look, no more: an entry counts for the inode
+// that its identity names, by whatever path.
+uint64_t KeyOf(absl::string_view path) { return base::Fnv1a64(path); }
+
 struct RootTable {
   std::string id;
-  absl::flat_hash_map<std::string, Entry> files;
+  // By key: the paths of 100 000 files would take as much again.
+  absl::flat_hash_map<uint64_t, Entry> files;
   // Paths whose entries differ from the database's.
   absl::flat_hash_set<std::string> unsaved;
 };
@@ -282,7 +288,7 @@ void FileDigests::State::Load(const std::string& root) {
         entry.contains_root = stored.contains_root();
         entry.is_settled = true;
         entry.known_since_ns = LastChange(entry.identity);
-        table->files.emplace(std::string(key.substr(skip)), entry);
+        table->files.emplace(KeyOf(key.substr(skip)), entry);
       }
       return true;
     };
@@ -299,12 +305,12 @@ void FileDigests::State::Update(const std::string& root,
   base::MutexLock lock(&mutex);
   RootTable& table = *roots[root];
   if (entry == nullptr) {
-    if (table.files.erase(path) > 0) {
+    if (table.files.erase(KeyOf(path)) > 0) {
       table.unsaved.insert(path);
     }
     return;
   }
-  table.files[path] = *entry;
+  table.files[KeyOf(path)] = *entry;
   if (entry->is_settled) {
     table.unsaved.insert(path);
   }
@@ -335,7 +341,7 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
   {
     base::MutexLock lock(&state_->mutex);
     const RootTable& table = *state_->roots[root];
-    const auto found = table.files.find(path);
+    const auto found = table.files.find(KeyOf(path));
     if (found != table.files.end() &&
         found->second.identity == IdentityOf(st)) {
       known = found->second;
@@ -411,7 +417,7 @@ absl::Status FileDigests::Save() {
       batch.Put(store::Table::kMeta, absl::StrCat("root:", root), table->id);
       for (const std::string& path : table->unsaved) {
         const std::string key = absl::StrCat(table->id, path);
-        const auto found = table->files.find(path);
+        const auto found = table->files.find(KeyOf(path));
         if (found == table->files.end() || !found->second.is_settled) {
           batch.Delete(store::Table::kFiles, key);
           continue;

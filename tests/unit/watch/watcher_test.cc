@@ -18,6 +18,7 @@
 #include <fstream>
 #include <functional>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -490,6 +491,28 @@ TEST_F(WatcherTest, TheEndOfAMappingIsHeard) {
   *page = 'z';
   ::munmap(page, 1);
   EXPECT_FALSE(Holds(lease));
+}
+
+// For TSan. What each thread is promised must hold until its own write.
+TEST_F(WatcherTest, ManyThreadsTakeAndEndLeases) {
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([this, t] {
+      const std::string name = absl::StrCat("a/src/t", t);
+      Write(root_ / name, "0");
+      const base::Consulted consulted = Paths({name});
+      for (int i = 0; i < 50; ++i) {
+        const LeasePtr lease = Lease(consulted);
+        ASSERT_NE(lease, nullptr);
+        EXPECT_TRUE(lease->holds());
+        Write(root_ / name, absl::StrCat(i));
+        EXPECT_FALSE(Holds(lease));
+      }
+    });
+  }
+  for (std::thread& thread : threads) {
+    thread.join();
+  }
 }
 
 TEST(MountsTest, TheMountPointIsTheFifthFieldUnescaped) {
