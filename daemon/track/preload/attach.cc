@@ -18,12 +18,16 @@ using track::kHeaderSize;
 constexpr uint32_t kAttachAfter = 4;
 // After an error other than "never": as many plain calls until the next try.
 constexpr uint32_t kRetryAfter = 256;
+// A lane costs a notification and a dozen pages: about 50 us (guess). That is
+// what 500 calls of two threads in one lane cost; most threads make none.
+constexpr uint32_t kLaneAfter = 128;
 // So many threads or calls found the attaching thread busy: it was killed, or
 // jumped out of a signal handler, or the flag is that of a fork's parent.
 constexpr uint32_t kPatience = 1000;
 
 constexpr long kProtRead = 1, kProtWrite = 2;
-constexpr long kMapShared = 1, kMapPrivate = 2, kMapAnonymous = 0x20;
+constexpr long kMapShared = 1, kMapPrivate = 2, kMapAnonymous = 0x20,
+               kMapPopulate = 0x8000;
 constexpr long kMadviseWipeOnFork = 18;
 constexpr long kSeekEnd = 2;
 
@@ -98,9 +102,16 @@ ChunkWord TakeChunk(ArenaHeader* arena, long fd) {
   return reinterpret_cast<uint64_t>(chunk) | index;
 }
 
-void Remember(Attached* attached, ChunkWord chunk) {
-  const uint32_t number = FetchAdd(&attached->chunk_count, 1U);
-  StoreRelease(&attached->chunks[number % kChunksKnown], chunk);
+void Remember(Lane* lane, ChunkWord chunk) {
+  const uint32_t number = FetchAdd(&lane->chunk_count, 1U);
+  StoreRelease(&lane->chunks[number % kChunksKnown], chunk);
+}
+
+void SetUp(Lane* lane, ChunkWord chunk, uint64_t* slots, uint32_t count) {
+  lane->current = chunk;
+  lane->slots = slots;
+  lane->slot_count = count;
+  Remember(lane, chunk);
 }
 
 Attached* NewAttached(ArenaHeader* arena, ChunkWord chunk) {
@@ -116,8 +127,7 @@ Attached* NewAttached(ArenaHeader* arena, ChunkWord chunk) {
   attached->signature = arena->signature;
   attached->owner = reinterpret_cast<Owner*>(memory);
   attached->buffers = memory + kPageSize + RoundToPage(sizeof(Attached));
-  attached->current = chunk;
-  Remember(attached, chunk);
+  SetUp(&attached->first, chunk, attached->slots, kSlots);
   const uint64_t generation = LoadAcquire(&arena->cwd_generation);
   attached->names = generation << 32 | LoadAcquire(&arena->epoch);
   return attached;
@@ -169,6 +179,26 @@ void Refused(long error) {
         is_final ? kNever : Load(&process.calls) + kRetryAfter);
 }
 
+// One more chunk, unless another thread is asking for one, too. 0: not now.
+ChunkWord AnotherChunk(const Attached* attached) {
+  if (!BeginIfDue()) {
+    return 0;
+  }
+  ChunkWord chunk = 0;
+  const long fd = Hello();
+  if (IsError(fd)) {
+    Refused(fd);
+  } else {
+    chunk = TakeChunk(attached->arena, fd);
+    Syscall(nr::kClose, fd);
+    if (chunk == 0) {
+      Store(&process.attach_after, kNever);
+    }
+  }
+  End();
+  return chunk;
+}
+
 }  // namespace
 
 __attribute__((section(".data")))
@@ -206,36 +236,60 @@ void Retire() {
   StoreRelease<Attached*>(&process.attached, nullptr);
 }
 
-bool Grow(Attached* attached, ChunkWord full) {
-  if (LoadAcquire(&attached->current) != full) {
+void PrepareToGrow(Attached* attached, Lane* lane, ChunkWord full) {
+  if (LoadAcquire(&lane->spare) != 0 || LoadAcquire(&lane->current) != full) {
+    return;
+  }
+  if (const ChunkWord chunk = AnotherChunk(attached)) {
+    Remember(lane, chunk);
+    StoreRelease(&lane->spare, chunk);
+  }
+}
+
+bool Grow(Attached* attached, Lane* lane, ChunkWord full) {
+  if (LoadAcquire(&lane->current) != full) {
     return true;
   }
   ChunkWord chunk =
-      __atomic_exchange_n(&attached->spare, ChunkWord{0}, __ATOMIC_ACQ_REL);
+      __atomic_exchange_n(&lane->spare, ChunkWord{0}, __ATOMIC_ACQ_REL);
   if (chunk == 0) {
-    if (!BeginIfDue()) {
-      return false;
-    }
-    const long fd = Hello();
-    if (IsError(fd)) {
-      Refused(fd);
-    } else {
-      chunk = TakeChunk(attached->arena, fd);
-      Syscall(nr::kClose, fd);
-      if (chunk == 0) {
-        Store(&process.attach_after, kNever);
-      }
-    }
-    End();
+    chunk = AnotherChunk(attached);
     if (chunk == 0) {
       return false;
     }
-    Remember(attached, chunk);
+    Remember(lane, chunk);
   }
-  if (!CompareExchange(&attached->current, full, chunk)) {
-    StoreRelease(&attached->spare, chunk);
+  if (!CompareExchange(&lane->current, full, chunk)) {
+    StoreRelease(&lane->spare, chunk);
   }
   return true;
+}
+
+Lane* AddLaneIfDue(Attached* attached, uint32_t number) {
+  uint32_t* calls = &attached->wishes[number].calls;
+  const uint32_t count = Load(calls) + 1;
+  Store(calls, count % kLaneAfter);
+  if (count < kLaneAfter) {
+    return &attached->first;
+  }
+  const ChunkWord chunk = AnotherChunk(attached);
+  if (chunk == 0) {
+    return &attached->first;
+  }
+  constexpr uint64_t kSize = RoundToPage(sizeof(MoreLane));
+  auto* memory =
+      Map<MoreLane>(kSize, kMapPrivate | kMapAnonymous | kMapPopulate, -1, 0);
+  if (memory != nullptr) {
+    SetUp(&memory->lane, chunk, memory->slots, kLaneSlots);
+    if (CompareExchange<Lane*>(&attached->lanes[number], nullptr,
+                               &memory->lane)) {
+      return &memory->lane;
+    }
+    Unmap(memory, kSize);
+  }
+  Remember(&attached->first, chunk);
+  StoreRelease(&attached->first.spare, chunk);
+  return &attached->first;
 }
 
 }  // namespace vt::preload

@@ -24,8 +24,15 @@ void AttachSoon();
 // installed a system call filter, which may allow less than we would do.
 void Retire();
 
+// Sees to it that the lane has another chunk when `full` is full.
+void PrepareToGrow(Attached* attached, Lane* lane, ChunkWord full);
+
 // Replaces `full` by another chunk; true if there is one with room, which may
 // be another thread's work.
-bool Grow(Attached* attached, ChunkWord full);
+bool Grow(Attached* attached, Lane* lane, ChunkWord full);
+
+// Counts a call of a thread that has no lane; makes the lane if that is worth
+// its while. Returns the one to use: never null.
+Lane* AddLaneIfDue(Attached* attached, uint32_t number);
 
 }  // namespace vt::preload

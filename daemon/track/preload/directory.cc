@@ -31,22 +31,23 @@ bool IsInProcOrDev(const char* text, long size) {
   return BeginsWith(text, size, "/proc") || BeginsWith(text, size, "/dev");
 }
 
-uint32_t RecordBase(Attached* attached, const char* text, long size,
+uint32_t RecordBase(Attached* attached, Lane* lane, const char* text, long size,
                     uint32_t epoch) {
   if (size <= 0 || size >= kPathMax || text[0] != '/' ||
       IsInProcOrDev(text, size)) {
     return 0;
   }
-  return Write(attached, {.kind = RecordKind::kBase,
-                          .base = 0,
-                          .result = 0,
-                          .epoch = epoch,
-                          .path = text,
-                          .path_size = static_cast<uint32_t>(size)});
+  return Write(attached, lane,
+               {.kind = RecordKind::kBase,
+                .base = 0,
+                .result = 0,
+                .epoch = epoch,
+                .path = text,
+                .path_size = static_cast<uint32_t>(size)});
 }
 
-uint32_t AskForDirectory(Attached* attached, uint64_t generation, uint64_t kept,
-                         uint32_t epoch) {
+uint32_t AskForDirectory(Attached* attached, Lane* lane, uint64_t generation,
+                         uint64_t kept, uint32_t epoch) {
   const Buffer buffer(attached);
   if (buffer.data() == nullptr) {
     return 0;
@@ -55,18 +56,19 @@ uint32_t AskForDirectory(Attached* attached, uint64_t generation, uint64_t kept,
   if (size <= 1 || !IsOwner(attached)) {
     return 0;
   }
-  const uint32_t base = RecordBase(attached, buffer.data(), size - 1, epoch);
+  const uint32_t base =
+      RecordBase(attached, lane, buffer.data(), size - 1, epoch);
   // Fails if the directory was changed in the meantime.
   CompareExchange(&attached->directory, kept, generation << 32 | base);
   return base;
 }
 
-uint32_t WorkingDirectory(Attached* attached, uint32_t epoch) {
+uint32_t WorkingDirectory(Attached* attached, Lane* lane, uint32_t epoch) {
   const uint64_t generation = LoadAcquire(&attached->arena->cwd_generation);
   const uint64_t kept = LoadAcquire(&attached->directory);
   const auto base = static_cast<uint32_t>(kept);
   if (base == 0 || kept >> 32 != generation) {
-    return AskForDirectory(attached, generation, kept, epoch);
+    return AskForDirectory(attached, lane, generation, kept, epoch);
   }
   // A vfork child has gone elsewhere: is this it?
   return IsOwner(attached) ? base : 0;
@@ -96,9 +98,10 @@ bool IsOwner(Attached* attached) {
          LoadAcquire(&owner->pid) == pid;
 }
 
-uint32_t FindBaseOf(Attached* attached, int directory, uint32_t epoch) {
+uint32_t FindBaseOf(Attached* attached, Lane* lane, int directory,
+                    uint32_t epoch) {
   if (directory == kAtCwd) {
-    return WorkingDirectory(attached, epoch);
+    return WorkingDirectory(attached, lane, epoch);
   }
   if (directory < 0) {
     return 0;
@@ -108,7 +111,7 @@ uint32_t FindBaseOf(Attached* attached, int directory, uint32_t epoch) {
     return 0;
   }
   const long size = NameOfDescriptor(*attached, directory, buffer.data());
-  return RecordBase(attached, buffer.data(), size, epoch);
+  return RecordBase(attached, lane, buffer.data(), size, epoch);
 }
 
 void DirectoryChanged(Attached* attached) {

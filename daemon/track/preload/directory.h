@@ -18,10 +18,12 @@ bool IsOwner(Attached* attached);
 // The kBase record for names relative to `directory` (kAtCwd, a descriptor).
 // 0: not known here, so the call must be plain: a vfork child that may be
 // elsewhere, a deleted or unreachable directory, one in /proc or /dev.
-uint32_t FindBaseOf(Attached* attached, int directory, uint32_t epoch);
+uint32_t FindBaseOf(Attached* attached, Lane* lane, int directory,
+                    uint32_t epoch);
 
 // The same; quick if it is the working directory, and known.
-inline uint32_t BaseOf(Attached* attached, int directory, uint32_t epoch) {
+inline uint32_t BaseOf(Attached* attached, Lane* lane, int directory,
+                       uint32_t epoch) {
   const uint64_t generation = LoadAcquire(&attached->arena->cwd_generation);
   const uint64_t kept = LoadAcquire(&attached->directory);
   const auto base = static_cast<uint32_t>(kept);
@@ -29,7 +31,7 @@ inline uint32_t BaseOf(Attached* attached, int directory, uint32_t epoch) {
       Load(&attached->owner->is_shared) == 0) {
     return base;
   }
-  return FindBaseOf(attached, directory, epoch);
+  return FindBaseOf(attached, lane, directory, epoch);
 }
 
 // To be called after the working directory was changed.

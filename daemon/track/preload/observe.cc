@@ -4,14 +4,13 @@
 
 #include "daemon/track/preload/attach.h"
 #include "daemon/track/preload/directory.h"
+#include "daemon/track/preload/lane.h"
 #include "daemon/track/preload/record.h"
 
-// The only names that are taken from libc, beside fdopendir.
+// The only names that are taken from libc, beside fdopendir and that in lane.h.
 extern "C" {
 [[gnu::const]] int* __errno_location();
 int pthread_setcanceltype(int type, int* old_type);
-// Of glibc 2.32: 1 says that there is one thread.
-extern const char __libc_single_threaded [[gnu::weak]];
 }
 
 namespace vt::preload {
@@ -24,6 +23,7 @@ constexpr int kCancelAsynchronous = 1;
 
 struct Ticket {
   Attached* attached;
+  Lane* lane;
   uint32_t epoch;
   uint32_t base;
 };
@@ -59,11 +59,15 @@ long Enter(const Call& call, uint64_t sixth) {
   // In this order: see arena_layout.h.
   const uint32_t epoch = LoadAcquire(&attached->arena->epoch);
   const uint32_t flags = LoadAcquire(&attached->arena->flags);
-  if ((flags & track::kFlagsPlain) != 0 || !HasRoom(attached)) {
+  if ((flags & track::kFlagsPlain) != 0) {
     return false;
   }
-  const uint32_t base = BaseOf(attached, directory, epoch);
-  *ticket = {.attached = attached, .epoch = epoch, .base = base};
+  Lane* lane = LaneOf(attached);
+  if (!HasRoom(attached, lane)) {
+    return false;
+  }
+  const uint32_t base = BaseOf(attached, lane, directory, epoch);
+  *ticket = {.attached = attached, .lane = lane, .epoch = epoch, .base = base};
   return base != 0;
 }
 
@@ -132,7 +136,7 @@ void SetLost(const Ticket& ticket) {
   if (is_absolute && IsSpecial(path)) {
     return Noted::kSpecial;
   }
-  Write(ticket.attached,
+  Write(ticket.attached, ticket.lane,
         {.kind = kind,
          .base = is_absolute ? 0 : ticket.base,
          .result = IsError(result) ? static_cast<int32_t>(result) : 0,
@@ -162,15 +166,10 @@ Kind KindOf(int flags) {
   return {.is_read = true, .kind = kind};
 }
 
-// The only thread of a process: nobody can cancel it while it waits. One that
-// cancels itself is over at once.
-bool IsOnlyThread() {
-  return &__libc_single_threaded != nullptr && __libc_single_threaded != 0;
-}
-
 // A thread that waits in open() (of a FIFO) can be cancelled; so it is
 // asynchronously cancellable in the system call, as glibc before 2.41 does it.
-// That costs 40 ns.
+// That costs 40 ns. Nobody can cancel the only thread of a process; one that
+// cancels itself is over at once.
 class CancellationPoint {
  public:
   explicit CancellationPoint(bool is_one) : is_one_(is_one && !IsOnlyThread()) {
@@ -238,12 +237,13 @@ void NoteSpecial(const Ticket& ticket, int directory, const char* path,
   }
   const long size = NameOfDescriptor(*ticket.attached, fd, buffer.data());
   if (size > 0 && After(buffer.data(), "/proc/") == nullptr) {
-    Write(ticket.attached, {.kind = kind,
-                            .base = 0,
-                            .result = 0,
-                            .epoch = ticket.epoch,
-                            .path = buffer.data(),
-                            .path_size = static_cast<uint32_t>(size)});
+    Write(ticket.attached, ticket.lane,
+          {.kind = kind,
+           .base = 0,
+           .result = 0,
+           .epoch = ticket.epoch,
+           .path = buffer.data(),
+           .path_size = static_cast<uint32_t>(size)});
   }
 }
 

@@ -32,7 +32,9 @@ inline constexpr uint32_t kChunksKnown = 8;
 // has recorded little uses the first few, which lie in one page.
 inline constexpr uint32_t kSlotsPerLine = 8;
 inline constexpr uint32_t kSlots = 8192;
+inline constexpr uint32_t kLaneSlots = 2048;
 inline constexpr uint32_t kFewSlots = 256;
+inline constexpr uint32_t kLanes = 8;
 inline constexpr uint32_t kBufferCount = 8;
 
 // A page of its own that a fork child gets filled with zeros
@@ -45,6 +47,27 @@ struct Owner {
   uint32_t is_shared;
 };
 
+// Where threads record: each in the lane of its number (lane.h). Threads that
+// run at the same time would take the words of one lane from each other at
+// every record, which costs more than the record.
+struct Lane {
+  ChunkWord current;
+  ChunkWord spare;
+  ChunkWord chunks[kChunksKnown];  // those whose records can be looked at
+  uint32_t chunk_count;            // chunks mapped so far
+  uint32_t record_count;           // no further than where all slots are used
+  uint32_t slot_count;             // a power of two
+  // In the low half offset / 8 of an earlier record, in the high half the same
+  // of its hash: so that no other record is looked at, which would be a cache
+  // miss each. 0: free. 64-aligned.
+  uint64_t* slots;
+};
+
+// Calls of threads whose lane is not there yet.
+struct alignas(64) LaneWish {
+  uint32_t calls;
+};
+
 // Private memory of an attached process, never freed.
 struct Attached {
   track::ArenaHeader* arena;
@@ -52,12 +75,7 @@ struct Attached {
   Owner* owner;
   char* buffers;          // kBufferCount of kPathMax
   uint32_t buffers_used;  // one bit each
-  uint32_t chunk_count;   // chunks mapped so far
-  uint32_t record_count;  // no further than where the larger table is used
   uint32_t chdir_count;
-  ChunkWord current;
-  ChunkWord spare;
-  ChunkWord chunks[kChunksKnown];  // those whose records can be looked at
   // ArenaHeader::cwd_generation << 32 | offset / 8 of the kBase record of the
   // working directory. Offset 0: not known; then the upper half is
   // `chdir_count`, so that the word differs from all before.
@@ -65,10 +83,17 @@ struct Attached {
   // ArenaHeader::cwd_generation << 32 | the epoch since which names mean what
   // they mean now: older records are not repeats.
   uint64_t names;
-  // In the low half offset / 8 of an earlier record, in the high half the same
-  // of its hash: so that no other record is looked at, which would be a cache
-  // miss each. 0: free.
-  alignas(64) uint64_t slots[kSlots];
+  Lane* lanes[kLanes];  // null: that of `first`
+  LaneWish wishes[kLanes];
+  Lane first;
+  alignas(64) uint64_t slots[kSlots];  // of `first`
+};
+
+// Private memory of another lane, never freed. Its table fits the cache beside
+// those of the others.
+struct MoreLane {
+  Lane lane;
+  alignas(64) uint64_t slots[kLaneSlots];
 };
 
 struct Process {

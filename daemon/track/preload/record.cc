@@ -83,12 +83,12 @@ void Copy(char* to, const char* from, uint32_t size) {
   }
 }
 
-ChunkWord FindChunk(const Attached& attached, uint32_t index) {
-  const ChunkWord current = LoadAcquire(&attached.current);
+ChunkWord FindChunk(const Lane& lane, uint32_t index) {
+  const ChunkWord current = LoadAcquire(&lane.current);
   if (IndexOf(current) == index) {
     return current;
   }
-  for (const ChunkWord& known : attached.chunks) {
+  for (const ChunkWord& known : lane.chunks) {
     const ChunkWord chunk = LoadAcquire(&known);
     if (chunk != 0 && IndexOf(chunk) == index) {
       return chunk;
@@ -99,12 +99,12 @@ ChunkWord FindChunk(const Attached& attached, uint32_t index) {
 
 // Compares all of it: a hash alone would lose a record one day. The record lies
 // in shared memory, so the length that is compared is ours, and stays within.
-bool IsRepeat(const Attached& attached, uint32_t offset, const Observation& o,
+bool IsRepeat(const Lane& lane, uint32_t offset, const Observation& o,
               uint32_t names_epoch) {
   const uint64_t position = uint64_t{offset} * 8 - kHeaderSize;
   const uint64_t in_chunk = position % kChunkSize;
   const ChunkWord chunk =
-      FindChunk(attached, static_cast<uint32_t>(position / kChunkSize));
+      FindChunk(lane, static_cast<uint32_t>(position / kChunkSize));
   if (offset == 0 || chunk == 0 ||
       in_chunk + sizeof(Record) + o.path_size > kChunkSize) {
     return false;
@@ -135,13 +135,13 @@ uint32_t NamesEpoch(Attached* attached) {
 
 // An earlier record of the same, or 0; then `*slot` is where to keep a new one:
 // a free slot, that of one whose name has come to mean something else, or any.
-uint32_t FindRepeat(Attached* attached, const Observation& o, uint64_t hash,
-                    uint64_t** slot) {
-  const uint32_t count = Load(&attached->record_count);
-  const uint32_t mask = (count < kFewRecords ? kFewSlots : kSlots) - 1;
-  const uint32_t names_epoch = NamesEpoch(attached);
+uint32_t FindRepeat(Lane* lane, const Observation& o, uint64_t hash,
+                    uint32_t names_epoch, uint64_t** slot) {
+  const uint32_t count = Load(&lane->record_count);
+  const uint32_t mask =
+      (count < kFewRecords ? kFewSlots : lane->slot_count) - 1;
   const auto first = static_cast<uint32_t>(hash);
-  uint64_t* line = &attached->slots[first & mask & ~(kSlotsPerLine - 1)];
+  uint64_t* line = &lane->slots[first & mask & ~(kSlotsPerLine - 1)];
   for (uint32_t i = 0; i < kSlotsTried; ++i) {
     *slot = line + (first + i) % kSlotsPerLine;
     const uint64_t kept = Load(*slot);
@@ -150,19 +150,19 @@ uint32_t FindRepeat(Attached* attached, const Observation& o, uint64_t hash,
     }
     if (((kept ^ hash) & kTag) == 0) {
       const auto offset = static_cast<uint32_t>(kept);
-      return IsRepeat(*attached, offset, o, names_epoch) ? offset : 0;
+      return IsRepeat(*lane, offset, o, names_epoch) ? offset : 0;
     }
   }
-  const uint32_t victim = Load(&ChunkOf(LoadAcquire(&attached->current))->used);
+  const uint32_t victim = Load(&ChunkOf(LoadAcquire(&lane->current))->used);
   *slot = line + (first + victim / 8 % kSlotsTried) % kSlotsPerLine;
   return 0;
 }
 
 // Not for ever: the words around it are read by all threads.
-void CountRecord(Attached* attached) {
-  const uint32_t count = Load(&attached->record_count);
+void CountRecord(Lane* lane) {
+  const uint32_t count = Load(&lane->record_count);
   if (count < kFewRecords) {
-    Store(&attached->record_count, count + 1);
+    Store(&lane->record_count, count + 1);
   }
 }
 
@@ -194,22 +194,23 @@ uint32_t Append(ChunkWord chunk, const Observation& o) {
 
 }  // namespace
 
-uint32_t Write(Attached* attached, const Observation& o) {
+uint32_t Write(Attached* attached, Lane* lane, const Observation& o) {
   const uint64_t hash = HashOf(o);
   uint64_t* slot;
-  if (const uint32_t earlier = FindRepeat(attached, o, hash, &slot)) {
+  if (const uint32_t earlier =
+          FindRepeat(lane, o, hash, NamesEpoch(attached), &slot)) {
     return earlier;
   }
   // Threads may have filled what HasRoom() saw; then each chunk is tried once.
   for (int tries = 0; tries < 4; ++tries) {
-    const ChunkWord chunk = LoadAcquire(&attached->current);
+    const ChunkWord chunk = LoadAcquire(&lane->current);
     const uint32_t offset = Append(chunk, o);
     if (offset != 0) {
       Store(slot, (hash & kTag) | offset);
-      CountRecord(attached);
+      CountRecord(lane);
       return offset;
     }
-    if (!Grow(attached, chunk)) {
+    if (!Grow(attached, lane, chunk)) {
       break;
     }
   }

@@ -46,16 +46,28 @@ inline uint32_t LengthOf(const char* text) {
   return kPathMax;
 }
 
-// True if the current chunk has room for what a call may record, or another one
+// From here on the next chunk is asked for, so that it is there when the other
+// threads need it. (What a dozen threads record while one waits for a busy
+// daemon; guess.)
+inline constexpr uint32_t kNearlyFull = kChunkRoom - 32 * 1024;
+
+// True if the lane's chunk has room for what a call may record, or another one
 // was found. To be asked before a call is signed.
-inline bool HasRoom(Attached* attached) {
-  const ChunkWord chunk = LoadAcquire(&attached->current);
-  return Load(&ChunkOf(chunk)->used) <= kChunkRoom - 2 * kLargestRecord ||
-         Grow(attached, chunk);
+inline bool HasRoom(Attached* attached, Lane* lane) {
+  const ChunkWord chunk = LoadAcquire(&lane->current);
+  const uint32_t used = Load(&ChunkOf(chunk)->used);
+  if (used <= kNearlyFull) {
+    return true;
+  }
+  if (used <= kChunkRoom - 2 * kLargestRecord) {
+    PrepareToGrow(attached, lane, chunk);
+    return true;
+  }
+  return Grow(attached, lane, chunk);
 }
 
-// Writes the record unless it repeats an earlier one of this process. Returns
+// Writes the record unless it repeats an earlier one of this lane. Returns
 // its offset / 8, or that of the earlier one. 0: no room, and kFlagLost is set.
-uint32_t Write(Attached* attached, const Observation& observation);
+uint32_t Write(Attached* attached, Lane* lane, const Observation& observation);
 
 }  // namespace vt::preload

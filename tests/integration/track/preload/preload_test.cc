@@ -197,13 +197,15 @@ TEST_F(PreloadTest, ErrorsAreThoseOfTheKernel) {
   EXPECT_THAT(notified_, Contains(std::string(300, 'a')));
 }
 
-TEST_F(PreloadTest, ThreadsShareAChunkAndLoseNothing) {
+TEST_F(PreloadTest, ThreadsRecordInLanesAndLoseNothing) {
   Probe("threads");
   for (int i = 0; i < 8; ++i) {
     ExpectSeen(Numbered("thread", i) + "-", 0, 2000);
   }
-  // 16 000 records of about 48 bytes are four chunks.
-  EXPECT_LE(result_.chunks_taken, 6U);
+  // One for all, and one for each of eight threads, which never record enough
+  // for two. Stacks may lie so that two threads have one lane.
+  EXPECT_LE(result_.chunks_taken, 9U);
+  EXPECT_GE(result_.chunks_taken, 5U);
   // Those that others made while one was asking for memory.
   EXPECT_LT(CountNotified("thread"), 4000U);
   EXPECT_EQ(result_.flags, 0U);
@@ -215,7 +217,7 @@ TEST_F(PreloadTest, AThreadThatIsStuckInAttachingIsOverruled) {
   ExpectSeen("stuck", 0, 10);
   ExpectSeen("other", 0, 3000);
   ExpectSigned("other", 1500, 3000);
-  EXPECT_EQ(result_.hellos, 2);
+  EXPECT_EQ(result_.hellos, 3);  // one for its own lane
 }
 
 TEST_F(PreloadTest, ParentAndForkAppendToOneChunk) {
