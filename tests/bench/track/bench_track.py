@@ -27,7 +27,7 @@ ROWS = ['micro', 'node', 'tsc5', 'vite', 'tsc7', 'esbuild', 'fork', 'git']
 QUICK_ROWS = ['micro', 'fork', 'git']
 # Ways to run a row, and what vt_track_bench is told.
 WAYS = {'untraced': ['--untraced'], 'ours': [], 'notify': ['--notify-only'],
-        'tier2': ['--tier', '2']}
+        'tier2': ['--tier', '2'], 'strict': ['--strict']}
 GATE_ROUNDS = 40
 
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// vt_track_bench [--untraced|--notify-only] [--tier N] [--root DIR] [--cost
-// FILE] /PROGRAM ARG...: runs a program once, tracked as the daemon tracks a
-// task or not at all, and writes to FILE (default: stderr) one line of JSON
-// with what it cost. The measuring instrument of bench_track.py.
+// vt_track_bench [--untraced|--notify-only] [--tier N] [--strict] [--root DIR]
+// [--cost FILE] /PROGRAM ARG...: runs a program once, tracked as the daemon
+// tracks a task or not at all, and writes to FILE (default: stderr) one line of
+// JSON with what it cost. The measuring instrument of bench_track.py.
 //
 // What is counted. user_us and sys_us are the whole process tree, orphans
 // included (this process is their subreaper). tracer_us is this process from
@@ -48,6 +48,7 @@ namespace {
 struct Options {
   bool untraced = false;
   bool notify_only = false;
+  bool strict = false;
   int tier = 0;
   std::string root;
   std::string cost_file;
@@ -103,6 +104,7 @@ absl::StatusOr<std::unique_ptr<track::Tracker>> StartTracker(
   track::TrackerOptions tracking;
   tracking.tier = track::SelfTest(options.tier);
   tracking.workspace_root = options.root;
+  tracking.strict = options.strict;
   tracking.file_clock_ns = fingerprint::FileClockNow();
   if (!options.notify_only) {
     tracking.preload = VT_PRELOAD;
@@ -196,6 +198,8 @@ bool ParseOptions(int argc, char** argv, Options* options) {
       options->untraced = true;
     } else if (option == "--notify-only") {
       options->notify_only = true;
+    } else if (option == "--strict") {
+      options->strict = true;
     } else if (option == "--tier" && i + 1 < argc) {
       options->tier = std::atoi(argv[++i]);
     } else if (option == "--root" && i + 1 < argc) {
@@ -215,6 +219,7 @@ int Main(int argc, char** argv) {
   if (!ParseOptions(argc, argv, &options)) {
     std::fprintf(stderr,
                  "usage: vt_track_bench [--untraced|--notify-only] [--tier N] "
+                 "[--strict] "
                  "[--root DIR] "
                  "[--cost FILE] /PROGRAM ARG...\n");
     return 2;

@@ -488,6 +488,23 @@ TEST_F(AccessesTest, DescriptorsByNameAreTheirFiles) {
   }
 }
 
+// Rule R1 of docs/TRACKING.md: in this form passes every fstat().
+TEST_F(AccessesTest, RawProbeInTheFormOfFstatIsSeenByStrictTrackingOnly) {
+  std::filesystem::create_directory(Path("d"));
+  Write("d/a", "1");
+  Do({"fstatraw:d:a", "fstatraw:d:missing", "fstatraw:d:"});
+  EXPECT_FALSE(IsKnown("d/a"));
+  EXPECT_FALSE(IsKnown("d/missing"));
+  strict_ = true;
+  Do({"fstatraw:d:a", "fstatraw:d:missing", "fstatraw:d:"});
+  EXPECT_EQ(At("d/a").observed, track::kMetadata);
+  EXPECT_FALSE(At("d/a").missing);
+  EXPECT_EQ(At("d/missing").observed, track::kMetadata);
+  EXPECT_TRUE(At("d/missing").missing);
+  EXPECT_EQ(At("d").observed, track::kMetadata);
+  EXPECT_THAT(Flaws(), IsEmpty());
+}
+
 TEST_F(AccessesTest, OwnDirectoriesAreLeftOut) {
   std::filesystem::create_directory(Path("ours"));
   own_directories_ = {Path("ours")};

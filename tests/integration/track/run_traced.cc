@@ -67,6 +67,7 @@ absl::StatusOr<TracedResult> RunTraced(const TracedRun& run) {
   options.own_directories = run.own_directories;
   options.allowed_services = run.allowed_services;
   options.preload = run.preload;
+  options.strict = run.strict;
   options.arena_chunks = run.arena_chunks;
   options.file_clock_ns = FileClock();
   VT_ASSIGN_OR_RETURN(std::unique_ptr<track::Tracker> tracker,

@@ -21,7 +21,8 @@ struct TracedRun {
   std::string root;  // workspace_root
   std::vector<std::string> own_directories;
   std::vector<std::string> allowed_services;
-  int tier = 0;  // forced
+  int tier = 0;         // forced
+  bool strict = false;  // TrackerOptions
   // The preload library; empty: every call is notified.
   std::string preload;
   uint32_t arena_chunks = 0;  // TrackerOptions

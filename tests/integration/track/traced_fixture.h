@@ -53,6 +53,7 @@ class TracedTest : public testing::Test {
     run.own_directories = own_directories_;
     run.allowed_services = allowed_services_;
     run.tier = tier_;
+    run.strict = strict_;
     run.preload = preload_;
     run.stderr_fd = 2;
     absl::StatusOr<TracedResult> result = RunTraced(run);
@@ -107,6 +108,7 @@ class TracedTest : public testing::Test {
   std::vector<std::string> own_directories_;
   std::vector<std::string> allowed_services_;
   int tier_ = 0;
+  bool strict_ = false;
 #ifdef VT_TEST_HYBRID
   std::string preload_ = VT_TEST_HYBRID;
 #else

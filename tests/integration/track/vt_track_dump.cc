@@ -170,17 +170,19 @@ int Main(int argc, char** argv) {
       run.preload = argv[++i];
     } else if (option == "--tier" && i + 1 < argc) {
       run.tier = std::atoi(argv[++i]);
+    } else if (option == "--strict") {
+      run.strict = true;
     } else {
       std::fprintf(stderr, "unknown option %s\n", argv[i]);
       return 2;
     }
   }
   if (i == argc || argv[i][0] != '/') {
-    std::fprintf(
-        stderr,
-        "usage: vt_track_dump [--root DIR] [--raw0] [--out FILE] "
-        "[--tier N] [--preload LIBRARY] [--arena-chunks N] [--allow SERVICE] "
-        "[--env NAME=VALUE]... /PROGRAM ARG...\n");
+    std::fprintf(stderr,
+                 "usage: vt_track_dump [--root DIR] [--raw0] [--out FILE] "
+                 "[--tier N] [--strict] [--preload LIBRARY] [--arena-chunks N] "
+                 "[--allow SERVICE] "
+                 "[--env NAME=VALUE]... /PROGRAM ARG...\n");
     return 2;
   }
   run.argv.assign(argv + i, argv + argc);

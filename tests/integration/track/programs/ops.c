@@ -235,6 +235,31 @@ static void* ThreadExec(void* argv) {
   _exit(9);
 }
 
+// newfstatat(open directory, name, AT_EMPTY_PATH) without libc.
+static void FstatRaw(const char* directory, const char* name) {
+  struct stat status;
+  long fd = open(directory, O_PATH | O_DIRECTORY);
+#if defined(__x86_64__)
+  long result = SYS_newfstatat;
+  register long r10 __asm__("r10") = AT_EMPTY_PATH;
+  __asm__ volatile("syscall"
+                   : "+a"(result)
+                   : "D"(fd), "S"(name), "d"(&status), "r"(r10)
+                   : "rcx", "r11", "memory");
+#else
+  register long x8 __asm__("x8") = SYS_newfstatat;
+  register long x0 __asm__("x0") = fd;
+  register const char* x1 __asm__("x1") = name;
+  register void* x2 __asm__("x2") = &status;
+  register long x3 __asm__("x3") = AT_EMPTY_PATH;
+  __asm__ volatile("svc #0"
+                   : "+r"(x0)
+                   : "r"(x8), "r"(x1), "r"(x2), "r"(x3)
+                   : "memory");
+#endif
+  close((int)fd);
+}
+
 static void DoOther(const char* op, char* a, const char* b) {
   if (IsVerb(op, "daemon")) {
     Daemonise(a, b);
@@ -259,6 +284,8 @@ static void DoOther(const char* op, char* a, const char* b) {
     (void)!unshare(CLONE_NEWNS);
   } else if (IsVerb(op, "chroot")) {
     (void)!chroot(a);
+  } else if (IsVerb(op, "fstatraw")) {
+    FstatRaw(a, b);
   } else if (IsVerb(op, "spawn")) {
     if (fork() == 0) {
       execl(a, a, b, NULL);
