@@ -258,10 +258,13 @@ TEST_F(StoreActionTest, AnUnchangedTreeIsHashedOnce) {
     struct timespec times[2] = {{1, 1}, {1, 1}};
     ::utimensat(AT_FDCWD, app.Path(absl::StrCat("src/", i)).c_str(), times, 0);
   }
-  // ctime cannot be set: let the file clock move past the granularity.
+  // ctime cannot be set: let the floor of the file clock move past the
+  // granularity.
   const int64_t written = fingerprint::FileClockNow();
-  while (fingerprint::FileClockNow() < written + 11'000'000) {
-  }
+  timespec floor = {};
+  do {
+    ::clock_gettime(CLOCK_REALTIME_COARSE, &floor);
+  } while (floor.tv_sec * 1'000'000'000 + floor.tv_nsec < written + 11'000'000);
   Store(&app);
   const uint64_t reads = cache_->files().reads();
   EXPECT_TRUE(Hits(app));

@@ -130,6 +130,7 @@ TEST_F(JobserverTest, WhoWaitsIsServedWhenAToolGivesOneBack) {
   });
   OnLoop([&] { jobserver_->Put(); });
   served.Wait();
+  OnLoop([] {});  // until the loop is done with `slots`
 }
 
 }  // namespace

@@ -61,7 +61,7 @@ TEST(SettingsTest, EveryKeyIsRead) {
   EXPECT_TRUE(settings->strict_tracking);
   EXPECT_FALSE(settings->toolchain_executed);
   EXPECT_EQ(settings->origins.at("cacheDir"), "/e/config.json:3");
-  EXPECT_EQ(settings->origins.at("toolchain"), "/e/config.json:10");
+  EXPECT_EQ(settings->origins.at("toolchain"), "/e/config.json:11");
 }
 
 TEST(SettingsTest, SizesAndTimesHaveUnits) {
