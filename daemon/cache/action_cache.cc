@@ -78,6 +78,8 @@ class ActionCacheImpl final : public ActionCache {
   std::optional<NotStored> Store(const ActionKey& key,
                                  const FinishedAction& finished,
                                  Hit* stored) override;
+  void RememberOutputs(const ActionKey& key,
+                       const FinishedAction& finished) override;
   bool IsOwnMode(const base::Digest& weak, const std::string& path,
                  uint32_t mode) override;
   absl::Duration LastDuration(const std::string& root,
@@ -348,6 +350,25 @@ std::optional<NotStored> ActionCacheImpl::Store(const ActionKey& key,
   return std::nullopt;
 }
 
+void ActionCacheImpl::RememberOutputs(const ActionKey& key,
+                                      const FinishedAction& finished) {
+  const Use use(this);
+  if (!use.is_open() || !MayWrite()) {
+    return;
+  }
+  const base::Digest weak = fingerprint::WeakFingerprint(key.description);
+  InUse::Pins pins(&in_use_);
+  pins.Add(weak);
+  const std::vector<OwnOutput> own =
+      OwnOutputsNow(key, finished, MakeWorld(key, weak));
+  const base::MutexLock lock(&write_mutex_);
+  Batch batch;
+  PutOwnOutputs(*database_, weak, own, &batch);
+  if (!batch.changes.empty()) {
+    NoteWrite(database_->Write(batch));
+  }
+}
+
 absl::Status ActionCacheImpl::Write(const ActionKey& key,
                                     const StoredAction& action,
                                     uint64_t blob_bytes) {
@@ -472,17 +493,30 @@ absl::StatusOr<VerifyReport> ActionCacheImpl::Verify(const Pace& pace) {
   }
   // RocksDB has found what it wrote damaged: from here on it would refuse to
   // write, and what it still reads may have holes.
-  VerifyReport rebuilt;
-  rebuilt.damaged = 1;
-  rebuilt.problems.push_back(
+  const std::string problem =
       absl::StrCat("the database is damaged: ",
-                   absl::string_view(report.status().message())));
-  rebuilt.database_rebuilt = true;
-  const base::MutexLock lock(&write_mutex_);
-  VT_RETURN_IF_ERROR(database_->Clear());
-  totals_.Clear();
-  durations_.Clear();
+                   absl::string_view(report.status().message()));
+  absl::Status repaired = database_->Repair();
+  if (repaired.ok()) {
+    // Every record is whole; whether it still has what it names is found again.
+    report = cache::Verify(Parts(), UntilClosed(pace));
+    if (!report.ok() && !absl::IsDataLoss(report.status())) {
+      return report;
+    }
+    repaired = report.status();
+  }
+  VerifyReport rebuilt = repaired.ok() ? *std::move(report) : VerifyReport();
+  ++rebuilt.damaged;
+  rebuilt.problems.insert(rebuilt.problems.begin(), problem);
+  rebuilt.database_repaired = repaired.ok();
+  rebuilt.database_rebuilt = !repaired.ok();
   files_.Forget();
+  if (!repaired.ok()) {
+    const base::MutexLock lock(&write_mutex_);
+    VT_RETURN_IF_ERROR(database_->Clear());
+    totals_.Clear();
+    durations_.Clear();
+  }
   return rebuilt;
 }
 
@@ -562,18 +596,34 @@ void ActionCacheImpl::Close() {
   database_.reset();
 }
 
+// `*is_emptied`: no record is left. `*notice`: what had to be done.
 absl::StatusOr<std::unique_ptr<store::Database>> OpenDatabase(
-    const std::string& directory, std::string* notice) {
+    const std::string& directory, std::string* notice, bool* is_emptied) {
+  const auto is_damaged = [](const absl::Status& status) {
+    return absl::IsDataLoss(status) || absl::IsInternal(status);
+  };
   absl::StatusOr<std::unique_ptr<store::Database>> database =
       store::Database::Open(directory);
-  if (absl::IsDataLoss(database.status()) ||
-      absl::IsInternal(database.status())) {
+  const absl::Status problem = database.status();
+  if (is_damaged(problem)) {
     // A cache may start again; a run must not fail for it (spec X-9).
-    *notice = absl::StrCat("the cache was emptied: it was damaged (",
-                           absl::string_view(database.status().message()), ")");
-    std::error_code error;
-    std::filesystem::remove_all(directory, error);
-    database = store::Database::Open(directory);
+    const auto say = [&](const char* what) {
+      *notice = absl::StrCat("the cache was ", what, ": it was damaged (",
+                             absl::string_view(problem.message()), ")");
+    };
+    say("repaired");
+    database = store::Database::OpenRepaired(directory);
+    if (is_damaged(database.status()) || absl::IsNotFound(database.status())) {
+      say("emptied");
+      *is_emptied = true;
+      std::error_code error;
+      std::filesystem::remove_all(directory, error);
+      database = store::Database::Open(directory);
+    }
+  }
+  if (database.ok() && notice->empty() && !(*database)->notice().empty()) {
+    *notice = (*database)->notice();
+    *is_emptied = true;
   }
   return database;
 }
@@ -583,13 +633,12 @@ absl::StatusOr<std::unique_ptr<store::Database>> OpenDatabase(
 absl::StatusOr<std::unique_ptr<ActionCache>> ActionCache::Open(
     const std::string& directory) {
   std::string notice;
-  VT_ASSIGN_OR_RETURN(std::unique_ptr<store::Database> database,
-                      OpenDatabase(absl::StrCat(directory, "/db"), &notice));
-  if (notice.empty()) {
-    notice = database->notice();
-  }
+  bool is_emptied = false;
+  VT_ASSIGN_OR_RETURN(
+      std::unique_ptr<store::Database> database,
+      OpenDatabase(absl::StrCat(directory, "/db"), &notice, &is_emptied));
   VT_ASSIGN_OR_RETURN(BlobStore blobs, BlobStore::Open(directory));
-  if (!notice.empty()) {
+  if (is_emptied) {
     // No record is left that names one.
     VT_RETURN_IF_ERROR(blobs.Clear());
   }

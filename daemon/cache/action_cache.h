@@ -128,8 +128,8 @@ std::pair<int, std::string> KnownValueKey(
 class ActionCache {
  public:
   // Opens or creates the cache in `directory` (…/v1: db/, blobs/, tmp/). A
-  // damaged database is replaced by an empty one (see notice()). UNAVAILABLE:
-  // locked by another process; others as store::Database::Open.
+  // damaged database is repaired, or replaced by an empty one (see notice()).
+  // UNAVAILABLE: locked by another process; others as store::Database::Open.
   static absl::StatusOr<std::unique_ptr<ActionCache>> Open(
       const std::string& directory);
   // The same over a database and a clock of the caller's, for tests that inject
@@ -172,6 +172,11 @@ class ActionCache {
   virtual std::optional<vtask::v1::NotStored> Store(
       const ActionKey& key, const FinishedAction& finished,
       Hit* stored = nullptr) = 0;
+
+  // Of an action that has failed: notes what it left of its own, without a
+  // result, so that the next one may find and rewrite it (decisions H4).
+  virtual void RememberOutputs(const ActionKey& key,
+                               const FinishedAction& finished) = 0;
 
   // Whether the action once gave the file at `path` these permissions, and that
   // did not depend on what stood there.

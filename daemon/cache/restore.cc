@@ -23,11 +23,13 @@
 #include "daemon/base/consulted.h"
 #include "daemon/base/file.h"
 #include "daemon/base/mutex.h"
+#include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/cache/obstacles.h"
 #include "daemon/cache/outputs.h"
 #include "daemon/cache/places.h"
+#include "daemon/cache/temporaries.h"
 #include "daemon/fingerprint/observe.h"
 
 namespace vt::cache {
@@ -37,12 +39,6 @@ using vtask::storage::v1::Deletion;
 using vtask::storage::v1::Output;
 using vtask::storage::v1::Result;
 using vtask::storage::v1::Value;
-
-std::string TemporaryName() {
-  static std::atomic<uint64_t> counter{0};
-  return absl::StrCat(fingerprint::kTemporaryPrefix, ::getpid(), "-",
-                      counter.fetch_add(1));
-}
 
 class Restorer {
  public:
@@ -128,6 +124,16 @@ class Restorer {
     return absl::OkStatus();
   }
 
+  // Where something is written, a daemon may have been killed before.
+  std::string NewTemporary() {
+    std::string directory(base::Dirname(path_));
+    if (!tidied_.has_value() || *tidied_ != directory) {
+      RemoveDeadTemporaries(places_.directory());
+      tidied_ = std::move(directory);
+    }
+    return TemporaryName();
+  }
+
   // Replaces only what was found there.
   absl::Status Rename(const std::string& temporary) {
     const int directory = places_.directory();
@@ -159,7 +165,7 @@ class Restorer {
   }
 
   absl::Status WriteFile(const Output& output) {
-    const std::string temporary = TemporaryName();
+    const std::string temporary = NewTemporary();
     const int directory = places_.directory();
     base::UniqueFd fd(::openat(directory, temporary.c_str(),
                                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -200,7 +206,7 @@ class Restorer {
     if (n >= 0 && text.compare(0, static_cast<size_t>(n), output.link()) == 0) {
       return absl::OkStatus();
     }
-    const std::string temporary = TemporaryName();
+    const std::string temporary = NewTemporary();
     if (::symlinkat(output.link().c_str(), directory, temporary.c_str()) != 0) {
       return PlaceError(errno, "linking", path_);
     }
@@ -214,7 +220,7 @@ class Restorer {
     }
     // Beside its place, so that it is never seen with another mode, were we
     // killed here: that would be an obstacle ever after.
-    const std::string temporary = TemporaryName();
+    const std::string temporary = NewTemporary();
     const int directory = places_.directory();
     const mode_t mode = output.mode() & 07777;
     if (::mkdirat(directory, temporary.c_str(), 0700) != 0 ||
@@ -232,6 +238,7 @@ class Restorer {
   fingerprint::FileDigests* files_;
   Places places_;
   std::string path_;
+  std::optional<std::string> tidied_;  // the directory of the last output
   std::vector<std::pair<std::string, mode_t>> directories_;
 };
 

@@ -40,13 +40,13 @@ std::string Bytes(const base::Digest& digest) {
   return std::string(digest.AsBytes());
 }
 
-// What was made out of somebody else's content is not the action's own: were it
-// rebuildable, a formatted source would be restored over a later edit of it, or
-// after its deletion (decisions H4). Its permissions are not if anything that
-// stood there mattered.
-std::vector<OwnOutput> OwnOutputsOf(const PathSet& path_set,
-                                    const std::set<std::string>& leftovers,
-                                    const CapturedOutputs& captured) {
+// Of what an action `made`, what is its own. What was made out of somebody
+// else's content is not: were it rebuildable, a formatted source would be
+// restored over a later edit of it, or after its deletion (decisions H4).
+// Permissions of a file are not if anything that stood there mattered.
+std::vector<OwnOutput> OwnOf(const PathSet& path_set,
+                             const std::set<std::string>& leftovers,
+                             std::vector<OwnOutput> made) {
   absl::flat_hash_set<absl::string_view> given, observed;
   for (const Observation& observation : path_set.observations()) {
     if (observation.rebuildable()) {
@@ -59,23 +59,35 @@ std::vector<OwnOutput> OwnOutputsOf(const PathSet& path_set,
       given.insert(observation.path());
     }
   }
+  std::vector<OwnOutput> own;
+  for (OwnOutput& output : made) {
+    if (given.contains(output.path)) {
+      continue;
+    }
+    if (output.content != fingerprint::DirectoryDigest() &&
+        observed.contains(output.path)) {
+      output.mode.reset();
+    }
+    own.push_back(std::move(output));
+  }
+  return own;
+}
+
+std::vector<OwnOutput> MadeOf(const CapturedOutputs& captured) {
   absl::flat_hash_map<absl::string_view, uint32_t> modes;
   for (const Output& output : captured.outputs) {
-    if (output.type() == Output::DIRECTORY ||
-        (output.type() == Output::FILE && !observed.contains(output.path()))) {
+    if (output.type() != Output::SYMLINK) {
       modes[output.path()] = output.mode();
     }
   }
-  std::vector<OwnOutput> own;
+  std::vector<OwnOutput> made;
   for (const auto& [path, content] : captured.contents) {
-    if (!given.contains(path)) {
-      const auto mode = modes.find(path);
-      own.push_back(
-          {path, content,
-           mode == modes.end() ? std::nullopt : std::optional(mode->second)});
+    OwnOutput& output = made.emplace_back(OwnOutput{path, content, {}});
+    if (const auto mode = modes.find(path); mode != modes.end()) {
+      output.mode = mode->second;
     }
   }
-  return own;
+  return made;
 }
 
 // The state after the action is as good as the one before (decisions H4): what
@@ -212,12 +224,35 @@ std::optional<NotStored> PrepareStore(const ActionKey& key,
       fingerprint::StrongFingerprint(stored->weak, path_set, *values);
   stored->after = AliasOf(*stored, *values, finished, *captured);
   stored->own_outputs =
-      OwnOutputsOf(stored->path_set, finished.leftovers, *captured);
+      OwnOf(stored->path_set, finished.leftovers, MadeOf(*captured));
   *written = StoreLog(finished.log, blobs, &result);
   if (!written->ok()) {
     return StoreFailed(written->message());
   }
   return std::nullopt;
+}
+
+std::vector<OwnOutput> OwnOutputsNow(const ActionKey& key,
+                                     const FinishedAction& finished,
+                                     const World& world) {
+  std::vector<OwnOutput> made;
+  for (const std::string& path : finished.outputs) {
+    if (!IsInsidePath(path)) {
+      continue;
+    }
+    const std::string name = fingerprint::AbsolutePath(key.root, path);
+    const fingerprint::FileState now = world.files->Look(
+        key.root, name, /*follow=*/false, /*want_content=*/true);
+    if (now.type == Value::FILE && now.content.has_value() &&
+        (finished.ended_file_clock_ns == 0 ||
+         now.ctime_ns <= finished.ended_file_clock_ns)) {
+      made.push_back({path, *now.content, now.mode});
+    } else if (now.type == Value::DIRECTORY) {
+      made.push_back({path, fingerprint::DirectoryDigest(), now.mode});
+    }
+  }
+  return OwnOf(Canonical(finished.path_set), finished.leftovers,
+               std::move(made));
 }
 
 void PutStored(const store::Database& database, const ActionKey& key,

@@ -40,6 +40,12 @@ struct StoredAction {
   std::vector<OwnOutput> own_outputs;
 };
 
+// What an action that is not stored, as it failed, left of its own. Links it
+// would only replace, and are left out. Blocking.
+std::vector<OwnOutput> OwnOutputsNow(const ActionKey& key,
+                                     const FinishedAction& finished,
+                                     const fingerprint::World& world);
+
 // Checks that no input changed meanwhile, and puts outputs and log into
 // `blobs`. Returns why it may not be stored, or nullopt and `*stored`.
 // `*written`: how the blob store took it. `world` is that of the action, with

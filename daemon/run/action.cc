@@ -92,6 +92,8 @@ class ActionImpl final : public Action {
   void NoteTracked();
   std::optional<NotStored> ReasonNotToCollect() const;
   void NoteRootOf(const cache::Hit& result);
+  FinishedRun TakeFinished();
+  void Fail();
   void CollectAndStore();
   track::ChangeSink SinkAround() const;
   void TellAround();
@@ -451,7 +453,7 @@ void ActionImpl::OnEnd(TaskEnd end) {
     Finish(ActionFinished::CANCELLED, end_.status.code);
   } else if (end_.status.code != 0) {
     finished_.mutable_not_stored()->set_reason(NotStored::FAILED);
-    Finish(ActionFinished::FAILED, end_.status.code);
+    Fail();
   } else if (!step_->cached) {
     Finish(ActionFinished::SUCCEEDED, 0);
   } else {
@@ -492,12 +494,7 @@ std::optional<NotStored> ActionImpl::ReasonNotToCollect() const {
   return why;
 }
 
-void ActionImpl::CollectAndStore() {
-  if (std::optional<NotStored> why = ReasonNotToCollect()) {
-    *finished_.mutable_not_stored() = *std::move(why);
-    Finish(ActionFinished::SUCCEEDED, 0);
-    return;
-  }
+FinishedRun ActionImpl::TakeFinished() {
   FinishedRun run;
   run.key = Key();
   run.end = std::move(end_);
@@ -507,6 +504,31 @@ void ActionImpl::CollectAndStore() {
   run.watches_env = step_->watches_env;
   run.globs_before = std::move(globs_before_);
   end_.duration = run.end.duration;
+  return run;
+}
+
+void ActionImpl::Fail() {
+  const int code = end_.status.code;
+  if (!step_->cached || !end_.accesses.has_value() ||
+      ReasonNotToCollect().has_value()) {
+    Finish(ActionFinished::FAILED, code);
+    return;
+  }
+  engine_->workers->Run(
+      [cache = engine_->cache, run = TakeFinished()]() mutable {
+        RememberFailed(cache, std::move(run));
+        return 0;
+      },
+      [this, code](int) { Finish(ActionFinished::FAILED, code); });
+}
+
+void ActionImpl::CollectAndStore() {
+  if (std::optional<NotStored> why = ReasonNotToCollect()) {
+    *finished_.mutable_not_stored() = *std::move(why);
+    Finish(ActionFinished::SUCCEEDED, 0);
+    return;
+  }
+  FinishedRun run = TakeFinished();
   engine_->workers->Run(
       [cache = engine_->cache, run = std::move(run)]() mutable {
         return KeepResult(cache, std::move(run));

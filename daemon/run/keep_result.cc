@@ -11,7 +11,9 @@
 
 namespace vt::run {
 
-Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
+namespace {
+
+Collected CollectOf(cache::ActionCache* cache, const FinishedRun& run) {
   const base::Digest weak = fingerprint::WeakFingerprint(run.key.description);
   CollectInput input;
   input.root = run.key.root;
@@ -20,8 +22,8 @@ Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
   input.reports = &run.end.reports;
   input.nest = &run.nest;
   input.watches_env = run.watches_env;
-  input.user_untracked = std::move(run.user_untracked);
-  input.globs_before = std::move(run.globs_before);
+  input.user_untracked = run.user_untracked;
+  input.globs_before = run.globs_before;
   input.files = &cache->files();
   input.env = run.key.env.get();
   input.is_own_output = [&](const std::string& path,
@@ -35,7 +37,13 @@ Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
     return cache->IsOwnMode(weak, path, mode);
   };
   input.umask = run.key.umask;
-  Collected collected = Collect(input);
+  return Collect(input);
+}
+
+}  // namespace
+
+Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
+  Collected collected = CollectOf(cache, run);
   Kept kept{std::move(collected.not_stored),
             {},
             std::move(collected.notes),
@@ -51,6 +59,14 @@ Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
     kept.why_not = cache->Store(run.key, action, &kept.stored);
   }
   return kept;
+}
+
+void RememberFailed(cache::ActionCache* cache, FinishedRun run) {
+  Collected collected = CollectOf(cache, run);
+  if (!collected.not_stored.has_value()) {
+    collected.action.ended_file_clock_ns = run.end.ended_file_clock_ns;
+    cache->RememberOutputs(run.key, collected.action);
+  }
 }
 
 }  // namespace vt::run

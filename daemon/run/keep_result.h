@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What becomes of an action that has succeeded: the one trip to the worker pool
+// What becomes of an action that has ended: the one trip to the worker pool
 // that ends in a stored result, or in the reason why there is none.
 
 #pragma once
@@ -37,5 +37,11 @@ struct Kept {
 
 // Blocking: worker pool only.
 Kept KeepResult(cache::ActionCache* cache, FinishedRun run);
+
+// Of an action that has failed: its outputs are its own all the same. Without
+// that, notes that a tool keeps for its next run would make that one, and every
+// further one, depend on them as on somebody else's. Blocking: worker pool
+// only.
+void RememberFailed(cache::ActionCache* cache, FinishedRun run);
 
 }  // namespace vt::run

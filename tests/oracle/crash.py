@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The crash test: the daemon is killed at random moments of lookup, store and restore.
+"""The crash test: the daemon is killed at random moments of lookup, store, restore and sweep.
 
     crash.py [--kills N] [--seed N]
 
 Afterwards the next run must start a daemon, succeed and be right, what was stored before
-must hit, and no task may have survived. The delays are spread over the duration of a
+must hit (unless it was being swept away), and no task may have survived. The delays are spread over the duration of a
 run; what is asserted holds at any moment.
 """
 import argparse
@@ -61,6 +61,7 @@ class CrashTest:
         self.left = set()
         self.lab.step(self.step())
         self.usual = self.lab.seconds  # what a run takes, of late
+        self.usual_sweep = 0.05
 
     def close(self):
         self.lab.close()
@@ -85,16 +86,25 @@ class CrashTest:
         pid = self.daemon_pid()
         for edit in step['edits']:
             generate.apply(edit, lab.workspace)
+        sweeps = self.rng.random() < 0.2
+        # A limit that some results are over: they go, the others must not.
+        command = ['cache', 'prune', '--max-size', '1M'] if sweeps else ['run', *step['run']['args']]
         run = subprocess.Popen(
-            [labs.DIST / 'bin/vt', 'run', *step['run']['args']], cwd=lab.workspace, env=lab.env,
+            [labs.DIST / 'bin/vt', *command], cwd=lab.workspace, env=lab.env,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-        delay = self.rng.uniform(0, self.usual)
+        delay = self.rng.uniform(0, self.usual_sweep if sweeps else self.usual)
+        began = time.monotonic()
         try:
             run.wait(delay)
         except subprocess.TimeoutExpired:
             pass
         os.kill(pid, signal.SIGKILL)
         output, _ = run.communicate(timeout=labs.LIMIT_S)
+        if sweeps:
+            self.counts['sweeps'] += 1
+            if run.returncode == 0:  # it had ended
+                self.usual_sweep = (self.usual_sweep + time.monotonic() - began) / 2
+            lab.known.clear()  # what is left nobody knows
         if run.returncode not in (0, DAEMON_LOST):
             raise Lost(f'exit code {run.returncode}\n{output.decode(errors="replace")}')
         self.counts['finished' if run.returncode == 0 else 'lost'] += 1
@@ -106,8 +116,8 @@ class CrashTest:
         self.usual = (self.usual + lab.seconds) / 2
         if len(lab.needless) > needless:
             raise Lost(f'was stored, and does not hit: {lab.needless[-1]}')
-        # A kill between making such a file and giving it its name leaves it; it is
-        # never listed nor stored, but somebody should remove it (docs/PLAN.md).
+        # A kill between making such a file and giving it its name leaves it: until
+        # something is restored there again.
         left = {path for path in tree.read_tree(lab.workspace) if '.vtask-tmp-' in path}
         self.counts['half-written'] += len(left - self.left)
         self.left = left
@@ -160,7 +170,7 @@ def main():
     finally:
         test.close()
     print(f'{options.kills} kills clean ({test.counts["lost"]} runs lost their daemon, '
-          f'{test.counts["finished"]} had ended, '
+          f'{test.counts["finished"]} had ended, {test.counts["sweeps"]} were sweeps, '
           f'{test.counts["half-written"]} half-written files were left); '
           f'{dict(test.lab.counts)}; {time.monotonic() - began:.0f} s')
     return 0

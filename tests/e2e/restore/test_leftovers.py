@@ -148,6 +148,30 @@ class LeftoversTest(VtTest):
         self.assertRan(self.run_task())
         self.assertFalse((self.workspace / 'src/a.ts').exists())
 
+    def test_notes_of_a_failed_run_are_its_own(self):
+        # Like vitest run: keeps how long things took, and reads that.
+        self.write('make.sh', 'cat notes 2>/dev/null; cat in.txt; date +%N > notes; '
+                              'test "$(cat in.txt)" = good')
+        self.package({'make': 'sh make.sh > /dev/null'})
+        self.write('in.txt', 'good')
+        self.assertOk(self.run_task())
+        self.write('in.txt', 'bad')
+        for _ in range(2):
+            self.assertCode(1, self.vt('run', 'make'))
+        self.write('in.txt', 'good')
+        self.assertHit(self.run_task())
+
+    def test_what_a_failed_run_made_of_a_source_is_not_its_own(self):
+        self.write('make.sh', 'sed -i s/a/b/ src.txt && test ! -e fail')
+        self.package({'make': 'sh make.sh'})
+        self.write('src.txt', 'a')
+        self.write('fail', '')
+        self.assertCode(1, self.vt('run', 'make'))
+        (self.workspace / 'fail').unlink()
+        self.assertOk(self.run_task())
+        (self.workspace / 'src.txt').unlink()
+        self.assertNotEqual(self.vt('run', 'make').code, 0)
+
     def test_an_emptied_directory_alternates(self):
         self.package({'make': 'sh make.sh'})
         self.write('make.sh', 'rm -rf dist; mkdir dist; for f in src/*; do '

@@ -4,8 +4,9 @@
 
 #include <unistd.h>
 
-#include "daemon/fingerprint/sink.h"
 #include "daemon/base/consulted.h"
+#include "daemon/cache/temporaries.h"
+#include "daemon/fingerprint/sink.h"
 #include "tests/unit/cache/cache_fixture.h"
 
 namespace vt::cache {
@@ -383,6 +384,29 @@ TEST_F(RestoreTest, ALostBlobAmongManyIsAnError) {
     }
   }
   EXPECT_THAT(Restore(app_), StatusIs(absl::StatusCode::kDataLoss, _));
+}
+
+// Process 1 lives, but was not started then.
+TEST_F(RestoreTest, WhatAKilledDaemonLeftIsRemoved) {
+  app_.Write("dist/a", "a");
+  app_.Write("b", "b");
+  StoreOutputs({"b", "dist", "dist/a"});
+  app_.Remove("dist/a");
+  app_.Write("dist/.vtask-tmp-1-12345678901234-7", "half");
+  std::filesystem::create_directory(app_.Path("dist/.vtask-tmp-999999999-5-8"));
+  app_.Write("dist/.vtask-tmp-mine", "not ours");
+  app_.Write("dist/.vtask-tmp-x-1-2", "not ours");
+  app_.Write(".vtask-tmp-1-12345678901234-7", "elsewhere");
+  const std::string living = absl::StrCat("dist/", TemporaryName());
+  app_.Write(living, "being written");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_FALSE(app_.Exists("dist/.vtask-tmp-1-12345678901234-7"));
+  EXPECT_FALSE(app_.Exists("dist/.vtask-tmp-999999999-5-8"));
+  EXPECT_TRUE(app_.Exists("dist/.vtask-tmp-mine"));
+  EXPECT_TRUE(app_.Exists("dist/.vtask-tmp-x-1-2"));
+  EXPECT_TRUE(app_.Exists(living));
+  // Nothing was written there.
+  EXPECT_TRUE(app_.Exists(".vtask-tmp-1-12345678901234-7"));
 }
 
 // Where they are two files. Elsewhere it is an error (CheckCase).

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/cache/temporaries.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+
+#include "daemon/base/unique_fd.h"
+#include "daemon/fingerprint/observe.h"
+
+namespace vt::cache {
+namespace {
+
+// When process `pid` was started, in ticks since the boot: field 22 of
+// /proc/<pid>/stat (proc(5)), the 20th behind the name. 0: there is none.
+uint64_t StartOf(int64_t pid) {
+  const std::string path = absl::StrCat("/proc/", pid, "/stat");
+  const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  char buffer[1024];
+  const ssize_t count =
+      fd.is_valid() ? ::read(fd.get(), buffer, sizeof buffer - 1) : -1;
+  if (count <= 0) {
+    return 0;
+  }
+  buffer[count] = '\0';
+  const char* at = std::strrchr(buffer, ')');
+  for (int i = 0; at != nullptr && i < 20; ++i) {
+    at = std::strchr(at + 1, ' ');
+  }
+  return at == nullptr ? 0 : std::strtoull(at + 1, nullptr, 10);
+}
+
+// False: not one of our names.
+bool IsDead(absl::string_view name) {
+  if (!absl::ConsumePrefix(&name, fingerprint::kTemporaryPrefix)) {
+    return false;
+  }
+  const std::vector<absl::string_view> parts = absl::StrSplit(name, '-');
+  int64_t pid = 0;
+  uint64_t start = 0;
+  uint64_t number = 0;
+  return parts.size() == 3 && absl::SimpleAtoi(parts[0], &pid) &&
+         absl::SimpleAtoi(parts[1], &start) &&
+         absl::SimpleAtoi(parts[2], &number) && start != 0 &&
+         StartOf(pid) != start;
+}
+
+}  // namespace
+
+std::string TemporaryName() {
+  static const uint64_t start = StartOf(::getpid());
+  static std::atomic<uint64_t> counter{0};
+  return absl::StrCat(fingerprint::kTemporaryPrefix, ::getpid(), "-", start,
+                      "-", counter.fetch_add(1));
+}
+
+void RemoveDeadTemporaries(int directory) {
+  // Opened anew: a copy would share its position with other threads.
+  const int fd = ::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* const entries = fd < 0 ? nullptr : ::fdopendir(fd);
+  if (entries == nullptr) {
+    if (fd >= 0) {
+      ::close(fd);
+    }
+    return;
+  }
+  std::vector<std::string> dead;
+  while (const dirent* entry = ::readdir(entries)) {
+    if (IsDead(entry->d_name)) {
+      dead.emplace_back(entry->d_name);
+    }
+  }
+  for (const std::string& name : dead) {
+    if (::unlinkat(fd, name.c_str(), 0) != 0) {
+      ::unlinkat(fd, name.c_str(), AT_REMOVEDIR);
+    }
+  }
+  ::closedir(entries);
+}
+
+}  // namespace vt::cache
