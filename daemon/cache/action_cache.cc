@@ -599,27 +599,15 @@ void ActionCacheImpl::Close() {
 // `*is_emptied`: no record is left. `*notice`: what had to be done.
 absl::StatusOr<std::unique_ptr<store::Database>> OpenDatabase(
     const std::string& directory, std::string* notice, bool* is_emptied) {
-  const auto is_damaged = [](const absl::Status& status) {
-    return absl::IsDataLoss(status) || absl::IsInternal(status);
-  };
+  store::Database::Damage damage;
   absl::StatusOr<std::unique_ptr<store::Database>> database =
-      store::Database::Open(directory);
-  const absl::Status problem = database.status();
-  if (is_damaged(problem)) {
+      store::Database::Rescue(directory, &damage);
+  if (!damage.problem.ok()) {
     // A cache may start again; a run must not fail for it (spec X-9).
-    const auto say = [&](const char* what) {
-      *notice = absl::StrCat("the cache was ", what, ": it was damaged (",
-                             absl::string_view(problem.message()), ")");
-    };
-    say("repaired");
-    database = store::Database::OpenRepaired(directory);
-    if (is_damaged(database.status()) || absl::IsNotFound(database.status())) {
-      say("emptied");
-      *is_emptied = true;
-      std::error_code error;
-      std::filesystem::remove_all(directory, error);
-      database = store::Database::Open(directory);
-    }
+    *notice = absl::StrCat(
+        "the cache was ", damage.is_emptied ? "emptied" : "repaired",
+        ": it was damaged (", absl::string_view(damage.problem.message()), ")");
+    *is_emptied = damage.is_emptied;
   }
   if (database.ok() && notice->empty() && !(*database)->notice().empty()) {
     *notice = (*database)->notice();

@@ -400,12 +400,25 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
   return database;
 }
 
-absl::StatusOr<std::unique_ptr<Database>> Database::OpenRepaired(
-    absl::string_view directory) {
+absl::StatusOr<std::unique_ptr<Database>> Database::Rescue(
+    absl::string_view directory, Damage* damage) {
+  const auto is_corrupt = [](const absl::Status& status) {
+    return absl::IsDataLoss(status) || absl::IsInternal(status);
+  };
   const std::string path(directory);
+  VT_RETURN_IF_ERROR(base::MakeDirectories(path, 0700));
   VT_ASSIGN_OR_RETURN(base::UniqueFd lock, TakeLock(path));
   auto database = std::make_unique<RocksDatabase>(path, std::move(lock));
-  VT_RETURN_IF_ERROR(database->RepairUnlocked());
+  absl::Status opened = database->OpenFiles();
+  if (is_corrupt(opened)) {
+    damage->problem = opened;
+    opened = database->RepairUnlocked();
+    if (is_corrupt(opened) || absl::IsNotFound(opened)) {
+      damage->is_emptied = true;
+      opened = database->Clear();
+    }
+  }
+  VT_RETURN_IF_ERROR(opened);
   return database;
 }
 

@@ -59,10 +59,16 @@ class Database {
   // RESOURCE_EXHAUSTED for a full disk; otherwise as RocksDB says.
   static absl::StatusOr<std::unique_ptr<Database>> Open(
       absl::string_view directory);
-  // Opens one that Open found to be corrupt, with what is sound in it: see
-  // Repair. Errors as Open.
-  static absl::StatusOr<std::unique_ptr<Database>> OpenRepaired(
-      absl::string_view directory);
+  // What Rescue found.
+  struct Damage {
+    absl::Status problem;     // OK: none
+    bool is_emptied = false;  // nothing could be kept
+  };
+  // As Open, but one that is corrupt is opened with what is sound in it (see
+  // Repair), or empty. Under one lock from beginning to end: given up between,
+  // a child that is about to be executed may hold it.
+  static absl::StatusOr<std::unique_ptr<Database>> Rescue(
+      absl::string_view directory, Damage* damage);
   virtual ~Database() = default;
 
   // NOT_FOUND when `key` has no value.

@@ -148,9 +148,12 @@ TEST_F(DatabaseTest, RepairKeepsWhatIsInTheOtherFiles) {
   }
   EXPECT_THAT(Database::Open(Directory()),
               StatusIs(absl::StatusCode::kDataLoss, _));
+  Database::Damage damage;
   absl::StatusOr<std::unique_ptr<Database>> repaired =
-      Database::OpenRepaired(Directory());
+      Database::Rescue(Directory(), &damage);
   ASSERT_THAT(repaired, IsOk());
+  EXPECT_THAT(damage.problem, StatusIs(absl::StatusCode::kDataLoss, _));
+  EXPECT_FALSE(damage.is_emptied);
   EXPECT_THAT((*repaired)->Get(Table::kResults, "a"), IsOkAndHolds("1"));
   EXPECT_THAT((*repaired)->Get(Table::kResults, "b"),
               StatusIs(absl::StatusCode::kNotFound, _));
