@@ -6,7 +6,7 @@
 
 Of ten runs nine have nothing to do, one has an edit to look at. After a tenth of all it
 notes what the daemon has of memory, descriptors and threads, and compares in the end.
-Memory may grow by 4 MB: allocators round.
+Memory may grow by 8 MB: what hits leave in the database is written out every 4 MB.
 """
 import argparse
 import os
@@ -19,7 +19,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DIST = pathlib.Path(os.environ.get('VT_TEST_DIST', ROOT / 'build/release/dist'))
-SLACK_KB = 4096
+SLACK_KB = 8192
 PACKAGES = 10
 
 
@@ -59,7 +59,7 @@ def main():
 
     try:
         run('run', '-r', 'build')
-        pid = int(re.search(r'pid (\d+)', run('daemon', 'status'))[1])
+        pid = int(re.search(r'pid +(\d+)', run('daemon', 'status'))[1])
         before = None
         for number in range(options.runs):
             if number == options.runs // 10:
@@ -78,7 +78,7 @@ def main():
                        capture_output=True)
         shutil.rmtree(work, ignore_errors=True)
     print(f'after a tenth {before}, in the end {after} (kB, descriptors, threads)')
-    if after[0] > before[0] + SLACK_KB or after[1] > before[1] or after[2] > before[2] + 2:
+    if after[0] > before[0] + SLACK_KB or after[1] > before[1] + 4 or after[2] > before[2] + 2:
         sys.exit('it has grown')
 
 
