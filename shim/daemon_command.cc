@@ -60,13 +60,17 @@ int Start(const Directories& directories) {
                    "VT_DAEMON=off: no daemon outlives its command; unset it "
                    "to start one"});
   }
-  base::UniqueFd socket;
-  if (MaybeFailure failure =
-          ConnectOrStart(directories, std::nullopt, &socket)) {
-    return Report(*failure);
-  }
+  // Twice: one that is being killed may still have taken the first call.
+  MaybeFailure failure;
   vtask::v1::StatusResponse status;
-  if (MaybeFailure failure = AskStatus(std::move(socket), &status)) {
+  for (int i = 0; i == 0 || (failure && i < 2); ++i) {
+    base::UniqueFd socket;
+    failure = ConnectOrStart(directories, std::nullopt, &socket);
+    if (!failure) {
+      failure = AskStatus(std::move(socket), &status);
+    }
+  }
+  if (failure) {
     return Report(*failure);
   }
   Print(STDOUT_FILENO, "vtaskd " + status.version() + " runs, pid " +

@@ -493,30 +493,17 @@ absl::StatusOr<VerifyReport> ActionCacheImpl::Verify(const Pace& pace) {
   }
   // RocksDB has found what it wrote damaged: from here on it would refuse to
   // write, and what it still reads may have holes.
-  const std::string problem =
+  VerifyReport rebuilt;
+  rebuilt.damaged = 1;
+  rebuilt.problems.push_back(
       absl::StrCat("the database is damaged: ",
-                   absl::string_view(report.status().message()));
-  absl::Status repaired = database_->Repair();
-  if (repaired.ok()) {
-    // Every record is whole; whether it still has what it names is found again.
-    report = cache::Verify(Parts(), UntilClosed(pace));
-    if (!report.ok() && !absl::IsDataLoss(report.status())) {
-      return report;
-    }
-    repaired = report.status();
-  }
-  VerifyReport rebuilt = repaired.ok() ? *std::move(report) : VerifyReport();
-  ++rebuilt.damaged;
-  rebuilt.problems.insert(rebuilt.problems.begin(), problem);
-  rebuilt.database_repaired = repaired.ok();
-  rebuilt.database_rebuilt = !repaired.ok();
+                   absl::string_view(report.status().message())));
+  rebuilt.database_rebuilt = true;
+  const base::MutexLock lock(&write_mutex_);
+  VT_RETURN_IF_ERROR(database_->Clear());
+  totals_.Clear();
+  durations_.Clear();
   files_.Forget();
-  if (!repaired.ok()) {
-    const base::MutexLock lock(&write_mutex_);
-    VT_RETURN_IF_ERROR(database_->Clear());
-    totals_.Clear();
-    durations_.Clear();
-  }
   return rebuilt;
 }
 
@@ -596,22 +583,18 @@ void ActionCacheImpl::Close() {
   database_.reset();
 }
 
-// `*is_emptied`: no record is left. `*notice`: what had to be done.
 absl::StatusOr<std::unique_ptr<store::Database>> OpenDatabase(
-    const std::string& directory, std::string* notice, bool* is_emptied) {
-  store::Database::Damage damage;
+    const std::string& directory, std::string* notice) {
   absl::StatusOr<std::unique_ptr<store::Database>> database =
-      store::Database::Rescue(directory, &damage);
-  if (!damage.problem.ok()) {
+      store::Database::Open(directory);
+  if (absl::IsDataLoss(database.status()) ||
+      absl::IsInternal(database.status())) {
     // A cache may start again; a run must not fail for it (spec X-9).
-    *notice = absl::StrCat(
-        "the cache was ", damage.is_emptied ? "emptied" : "repaired",
-        ": it was damaged (", absl::string_view(damage.problem.message()), ")");
-    *is_emptied = damage.is_emptied;
-  }
-  if (database.ok() && notice->empty() && !(*database)->notice().empty()) {
-    *notice = (*database)->notice();
-    *is_emptied = true;
+    *notice = absl::StrCat("the cache was emptied: it was damaged (",
+                           absl::string_view(database.status().message()), ")");
+    std::error_code error;
+    std::filesystem::remove_all(directory, error);
+    database = store::Database::Open(directory);
   }
   return database;
 }
@@ -621,12 +604,13 @@ absl::StatusOr<std::unique_ptr<store::Database>> OpenDatabase(
 absl::StatusOr<std::unique_ptr<ActionCache>> ActionCache::Open(
     const std::string& directory) {
   std::string notice;
-  bool is_emptied = false;
-  VT_ASSIGN_OR_RETURN(
-      std::unique_ptr<store::Database> database,
-      OpenDatabase(absl::StrCat(directory, "/db"), &notice, &is_emptied));
+  VT_ASSIGN_OR_RETURN(std::unique_ptr<store::Database> database,
+                      OpenDatabase(absl::StrCat(directory, "/db"), &notice));
+  if (notice.empty()) {
+    notice = database->notice();
+  }
   VT_ASSIGN_OR_RETURN(BlobStore blobs, BlobStore::Open(directory));
-  if (is_emptied) {
+  if (!notice.empty()) {
     // No record is left that names one.
     VT_RETURN_IF_ERROR(blobs.Clear());
   }

@@ -88,9 +88,6 @@ struct VerifyReport {
   std::vector<std::string> problems;
   uint64_t damaged = 0;  // blobs and records, all moved to the quarantine
   uint64_t missing = 0;  // results that had lost a blob or a path set: removed
-  // The files of the database itself were damaged: what was sound in them was
-  // kept (repaired), or nothing was (rebuilt).
-  bool database_repaired = false;
   bool database_rebuilt = false;
 };
 

@@ -21,7 +21,7 @@ namespace vt::cache {
 // miss (own outputs, identities of files). Blocking, for long.
 //
 // Errors: CANCELLED; DATA_LOSS: the database itself cannot be read, and must be
-// repaired or emptied.
+// emptied.
 absl::StatusOr<VerifyReport> Verify(const CacheParts& parts, const Pace& pace);
 
 }  // namespace vt::cache

@@ -154,9 +154,6 @@ std::string VerifyText(const cache::VerifyReport& report) {
   if (report.database_rebuilt) {
     return absl::StrCat(text, "the database was damaged and is emptied\n");
   }
-  if (report.database_repaired) {
-    absl::StrAppend(&text, "the database was damaged and is repaired; ");
-  }
   if (bad == 0) {
     return absl::StrCat(text, "all good\n");
   }
@@ -211,7 +208,6 @@ std::string VerifyJson(const cache::VerifyReport& report,
   out.AddNumber("records", report.records);
   out.AddNumber("damaged", report.damaged);
   out.AddNumber("missing", report.missing);
-  out.AddBool("databaseRepaired", report.database_repaired);
   out.AddBool("databaseRebuilt", report.database_rebuilt);
   out.Add("problems", base::JsonStrings(report.problems));
   return absl::StrCat(out.Text(), "\n");

@@ -196,34 +196,6 @@ class RocksDatabase final : public Database {
     return ToStatus(it->status());
   }
 
-  absl::Status Repair() override {
-    const base::MutexLock alone(&mutex_);
-    while (users_ > 0) {
-      changed_.Wait(&mutex_);
-    }
-    return RepairUnlocked();
-  }
-
-  absl::Status RepairUnlocked() {
-    CloseFiles();
-    const rocksdb::DBOptions options = MakeOptions();
-    const rocksdb::ColumnFamilyOptions table_options =
-        MakeTableOptions(rocksdb::NewLRUCache(8 << 20));
-    std::vector<rocksdb::ColumnFamilyDescriptor> families;
-    families.emplace_back(rocksdb::kDefaultColumnFamilyName, table_options);
-    for (const char* name : kTableNames) {
-      families.emplace_back(name, table_options);
-    }
-    VT_RETURN_IF_ERROR(
-        base::Annotate(ToStatus(rocksdb::RepairDB(directory_, options, families,
-                                                  table_options)),
-                       absl::StrCat("repairing `", directory_, "`")));
-    // Here it puts what it gave up.
-    std::error_code error;
-    std::filesystem::remove_all(absl::StrCat(directory_, "/lost"), error);
-    return OpenFiles();
-  }
-
   absl::Status Clear() override {
     const base::MutexLock alone(&mutex_);
     while (users_ > 0) {
@@ -397,28 +369,6 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(
   VT_ASSIGN_OR_RETURN(base::UniqueFd lock, TakeLock(path));
   auto database = std::make_unique<RocksDatabase>(path, std::move(lock));
   VT_RETURN_IF_ERROR(database->OpenFiles());
-  return database;
-}
-
-absl::StatusOr<std::unique_ptr<Database>> Database::Rescue(
-    absl::string_view directory, Damage* damage) {
-  const auto is_corrupt = [](const absl::Status& status) {
-    return absl::IsDataLoss(status) || absl::IsInternal(status);
-  };
-  const std::string path(directory);
-  VT_RETURN_IF_ERROR(base::MakeDirectories(path, 0700));
-  VT_ASSIGN_OR_RETURN(base::UniqueFd lock, TakeLock(path));
-  auto database = std::make_unique<RocksDatabase>(path, std::move(lock));
-  absl::Status opened = database->OpenFiles();
-  if (is_corrupt(opened)) {
-    damage->problem = opened;
-    opened = database->RepairUnlocked();
-    if (is_corrupt(opened) || absl::IsNotFound(opened)) {
-      damage->is_emptied = true;
-      opened = database->Clear();
-    }
-  }
-  VT_RETURN_IF_ERROR(opened);
   return database;
 }
 

@@ -59,16 +59,6 @@ class Database {
   // RESOURCE_EXHAUSTED for a full disk; otherwise as RocksDB says.
   static absl::StatusOr<std::unique_ptr<Database>> Open(
       absl::string_view directory);
-  // What Rescue found.
-  struct Damage {
-    absl::Status problem;     // OK: none
-    bool is_emptied = false;  // nothing could be kept
-  };
-  // As Open, but one that is corrupt is opened with what is sound in it (see
-  // Repair), or empty. Under one lock from beginning to end: given up between,
-  // a child that is about to be executed may hold it.
-  static absl::StatusOr<std::unique_ptr<Database>> Rescue(
-      absl::string_view directory, Damage* damage);
   virtual ~Database() = default;
 
   // NOT_FOUND when `key` has no value.
@@ -85,11 +75,6 @@ class Database {
   // Deletes everything but the format number. Works on a damaged database, too,
   // and gives its space back at once. On failure all later calls fail.
   virtual absl::Status Clear() = 0;
-  // Gives up the files that are damaged and keeps what is in the others; the
-  // order in which files were written is found again by what is in them.
-  // Batches may have become halves, and a value may be an earlier one. On
-  // failure all later calls fail, but Clear.
-  virtual absl::Status Repair() = 0;
   // Of its files.
   virtual uint64_t DiskBytes() const = 0;
   // Moves what only the log holds into tables, so that the next Open is short.

@@ -48,7 +48,8 @@ class SchedulingTest(VtTest):
         self.assertOk(self.vt('daemon', 'stop'))
         self.write('work.sh', self.read('work.sh') + '# changed\n')
         second = self.assertOk(self.vt('run', '-r', '--concurrency-limit', '2', 'work'))
-        self.assertEqual(self.started(second.out)[0], 'p5', f'\n{second}')
+        # One of the first two: their lookups end in any order.
+        self.assertIn('p5', self.started(second.out)[:2], f'\n{second}')
 
     def most_at_once(self, *runs):
         """How many tasks ran together, as they told themselves."""

@@ -497,13 +497,15 @@ TEST_F(CacheTest, ManyThreadsAndACloseInTheMiddle) {
   EXPECT_TRUE(Hits(*clones[0]));
 }
 
-TEST_F(CacheTest, ADamagedDatabaseIsRepairedWithANotice) {
+TEST_F(CacheTest, ADamagedDatabaseIsReplacedWithANotice) {
   Workspace app(Clone("app"));
   Store(&app);
   cache_->Close();
   std::ofstream(Directory() + "/db/CURRENT") << "nonsense";
   Reopen();
   EXPECT_THAT(cache_->notice(), HasSubstr("damaged"));
+  EXPECT_EQ(Reasons(app), "first run");
+  Store(&app);
   EXPECT_TRUE(Hits(app));
 }
 

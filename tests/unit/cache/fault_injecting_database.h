@@ -41,7 +41,6 @@ class FaultInjectingDatabase final : public store::Database {
     return real_->Scan(table, prefix, visit);
   }
   absl::Status Clear() override { return real_->Clear(); }
-  absl::Status Repair() override { return real_->Repair(); }
   uint64_t DiskBytes() const override { return real_->DiskBytes(); }
   absl::Status Flush() override { return real_->Flush(); }
   const std::string& notice() const override { return real_->notice(); }

@@ -228,24 +228,6 @@ TEST_F(VerifyTest, EveryFlippedBitOfTheDatabaseIsFoundOrHarmless) {
   }
 }
 
-// The list of files is lost, or one that holds nothing of this result.
-TEST_F(VerifyTest, ADamagedDatabaseKeepsWhatIsSound) {
-  const std::optional<Restored> good = Use();
-  for (const char* lost : {"CURRENT", "MANIFEST"}) {
-    cache_->Close();
-    for (const auto& file : Files("db")) {
-      if (file.filename().string().find(lost) == 0) {
-        WriteAll(file, "nonsense");
-      }
-    }
-    Reopen();
-    ASSERT_NE(cache_, nullptr) << lost;
-    EXPECT_THAT(cache_->notice(), HasSubstr("repaired")) << lost;
-    EXPECT_TRUE(Use() == good) << lost;
-    EXPECT_THAT(Verify().problems, IsEmpty()) << lost;
-  }
-}
-
 TEST_F(VerifyTest, ItCanBeCancelled) {
   EXPECT_TRUE(absl::IsCancelled(
       cache_->Verify([](const Progress&) { return false; }).status()));

@@ -118,8 +118,12 @@ TEST_F(ProcessTest, SignalThatKilledItArrives) {
 
 TEST_F(ProcessTest, SignalReachesTheGroupAndDescendantsThatLeftIt) {
   Start("setsid sh -c 'echo; exec sleep 1000' & echo; wait; exit 3", 2);
+  std::vector<ProcessEntry> left = Left();
+  while (left.size() < 2) {
+    left = Left();  // one that is just being executed shows no environment
+  }
   std::vector<base::UniqueFd> members;
-  for (const ProcessEntry& entry : Left()) {
+  for (const ProcessEntry& entry : left) {
     members.emplace_back(
         static_cast<int>(::syscall(SYS_pidfd_open, entry.pid, 0)));
   }

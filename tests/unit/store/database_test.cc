@@ -8,7 +8,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <set>
 
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -125,46 +124,6 @@ TEST_F(DatabaseTest, ADamagedDatabaseIsDataLoss) {
   std::ofstream(Directory() + "/CURRENT") << "nonsense";
   EXPECT_THAT(Database::Open(Directory()),
               StatusIs(absl::StatusCode::kDataLoss, _));
-}
-
-// Each flush makes a file for each table.
-TEST_F(DatabaseTest, RepairKeepsWhatIsInTheOtherFiles) {
-  std::unique_ptr<Database> database = Open();
-  Put(database.get(), Table::kResults, "a", "1");
-  EXPECT_THAT(database->Flush(), IsOk());
-  std::set<std::string> first;
-  for (const auto& entry : std::filesystem::directory_iterator(Directory())) {
-    first.insert(entry.path().string());
-  }
-  Put(database.get(), Table::kResults, "b", "2");
-  EXPECT_THAT(database->Flush(), IsOk());
-  database.reset();
-  std::ofstream(Directory() + "/CURRENT") << "nonsense";
-  for (const auto& entry : std::filesystem::directory_iterator(Directory())) {
-    if (entry.path().extension() == ".sst" &&
-        first.find(entry.path().string()) == first.end()) {
-      std::ofstream(entry.path()) << "nonsense";
-    }
-  }
-  EXPECT_THAT(Database::Open(Directory()),
-              StatusIs(absl::StatusCode::kDataLoss, _));
-  Database::Damage damage;
-  absl::StatusOr<std::unique_ptr<Database>> repaired =
-      Database::Rescue(Directory(), &damage);
-  ASSERT_THAT(repaired, IsOk());
-  EXPECT_THAT(damage.problem, StatusIs(absl::StatusCode::kDataLoss, _));
-  EXPECT_FALSE(damage.is_emptied);
-  EXPECT_THAT((*repaired)->Get(Table::kResults, "a"), IsOkAndHolds("1"));
-  EXPECT_THAT((*repaired)->Get(Table::kResults, "b"),
-              StatusIs(absl::StatusCode::kNotFound, _));
-  EXPECT_THAT((*repaired)->Get(Table::kMeta, "format"), IsOkAndHolds("1"));
-  EXPECT_FALSE(std::filesystem::exists(Directory() + "/lost"));
-  // While it is open.
-  Put(repaired->get(), Table::kResults, "c", "3");
-  EXPECT_THAT((*repaired)->Repair(), IsOk());
-  EXPECT_THAT((*repaired)->Get(Table::kResults, "c"), IsOkAndHolds("3"));
-  repaired->reset();
-  EXPECT_THAT(Open()->Get(Table::kResults, "a"), IsOkAndHolds("1"));
 }
 
 // The state after any number of whole batches, never half of one.
