@@ -128,7 +128,7 @@ std::pair<int, std::string> KnownValueKey(
 class ActionCache {
  public:
   // Opens or creates the cache in `directory` (…/v1: db/, blobs/, tmp/). A
-  // damaged database is repaired, or replaced by an empty one (see notice()).
+  // damaged database is replaced by an empty one (see notice()).
   // UNAVAILABLE: locked by another process; others as store::Database::Open.
   static absl::StatusOr<std::unique_ptr<ActionCache>> Open(
       const std::string& directory);

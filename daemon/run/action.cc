@@ -78,7 +78,9 @@ class ActionImpl final : public Action {
   void LookUp();
   bool MayBeKnown() const;
   bool UseKnown();
-  bool IsLookedUpBy(const KnownHit& known) const;
+  LookupFacts Facts() const {
+    return {weak_, step_->tool_env_digest, step_->umask, cache_generation_};
+  }
   void KeepKnown(const Found& found);
   void OnFound(Found found);
   void RunInTurn();
@@ -216,7 +218,8 @@ bool ActionImpl::UseKnown() {
   // Steps before it may have changed something.
   engine_->options.watcher->Drain();
   KnownHitPtr known = engine_->known.hits.Find(context_->root, step_->position);
-  if (known == nullptr || !IsLookedUpBy(*known) || !known->lease->holds()) {
+  if (known == nullptr || !(known->facts == Facts()) ||
+      !known->lease->holds()) {
     return false;
   }
   engine_->cache->NoteUse(known->use);
@@ -229,13 +232,6 @@ bool ActionImpl::UseKnown() {
   return true;
 }
 
-// Whether it was looked up for what this one would be.
-bool ActionImpl::IsLookedUpBy(const KnownHit& known) const {
-  return known.weak == weak_ && known.umask == step_->umask &&
-         known.cache_generation == cache_generation_ &&
-         known.env == step_->tool_env_digest;
-}
-
 // Or forgets what was: this lookup is the last at its position.
 void ActionImpl::KeepKnown(const Found& found) {
   if (found.lease == nullptr) {
@@ -243,10 +239,7 @@ void ActionImpl::KeepKnown(const Found& found) {
     return;
   }
   KnownHit hit;
-  hit.weak = weak_;
-  hit.env = step_->tool_env_digest;
-  hit.umask = step_->umask;
-  hit.cache_generation = cache_generation_;
+  hit.facts = Facts();
   hit.lease = found.lease;
   hit.strong = found.lookup.hit->strong;
   hit.use = engine_->cache->UseOf(Key(), *found.lookup.hit);

@@ -36,14 +36,18 @@ using Leases = std::vector<watch::LeasePtr>;
 // Of a whole environment: two have the same only if they are equal.
 base::Digest EnvDigest(const base::EnvMap& env);
 
-// A hit: the inputs are those of its result, and the outputs are in place.
-struct KnownHit {
-  // What it was looked up for, beside the files.
+// What an action is looked up for, beside the files.
+struct LookupFacts {
   base::Digest weak;
   base::Digest env;  // what tools may have asked for
   mode_t umask = 0;
-  // ActionCache::generation when it was looked up.
-  uint64_t cache_generation = 0;
+  uint64_t cache_generation = 0;  // ActionCache::generation at that time
+  friend bool operator==(const LookupFacts& a, const LookupFacts& b) = default;
+};
+
+// A hit: the inputs are those of its result, and the outputs are in place.
+struct KnownHit {
+  LookupFacts facts;
   watch::LeasePtr lease;  // not null
   base::Digest strong;
   cache::HitUse use;

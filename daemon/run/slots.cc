@@ -43,32 +43,34 @@ void Slots::Release(ActionId id) {
     ServeNext();
     return;
   }
-  for (auto& [run, line] : lines_) {
-    const auto waiter =
-        std::find_if(line.waiting.begin(), line.waiting.end(),
-                     [id](const Waiter& other) { return other.id == id; });
-    if (waiter != line.waiting.end()) {
-      line.waiting.erase(waiter);
-      Forget(run);
-      ServeNext();  // another run may be alone now
-      return;
-    }
+  Run run = nullptr;
+  if (LeaveLine(id, &run).has_value()) {
+    Forget(run);
+    ServeNext();  // another run may be alone now
   }
 }
 
 void Slots::Hurry(ActionId id) {
-  for (auto& [run, line] : lines_) {
-    const auto waiter =
+  Run run = nullptr;
+  if (const std::optional<Waiter> waiter = LeaveLine(id, &run)) {
+    Hold(run, id, tokens_ != nullptr && tokens_->Take());
+    waiter->then();
+  }
+}
+
+std::optional<Slots::Waiter> Slots::LeaveLine(ActionId id, Run* run) {
+  for (auto& [owner, line] : lines_) {
+    const auto found =
         std::find_if(line.waiting.begin(), line.waiting.end(),
                      [id](const Waiter& other) { return other.id == id; });
-    if (waiter != line.waiting.end()) {
-      const std::function<void()> then = std::move(waiter->then);
-      line.waiting.erase(waiter);
-      Hold(run, id, tokens_ != nullptr && tokens_->Take());
-      then();
-      return;
+    if (found != line.waiting.end()) {
+      *run = owner;
+      Waiter waiter = std::move(*found);
+      line.waiting.erase(found);
+      return waiter;
     }
   }
+  return std::nullopt;
 }
 
 bool Slots::TakeFree() {

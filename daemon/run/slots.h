@@ -10,6 +10,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <optional>
 
 #include "daemon/run/in_flight.h"
 #include "daemon/run/jobserver.h"
@@ -66,6 +67,8 @@ class Slots {
   // Whether a further slot for a run that has some can be had; if so it has its
   // token.
   bool TakeFree();
+  // Takes `id` out of the queue; nullopt if it is in none. `*run`: whose.
+  std::optional<Waiter> LeaveLine(ActionId id, Run* run);
   void Hold(Run run, ActionId id, bool has_token);
   void Forget(Run run);
   void ServeNext();
