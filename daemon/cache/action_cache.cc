@@ -345,8 +345,6 @@ std::optional<NotStored> ActionCacheImpl::Store(const ActionKey& key,
     *stored = {action.strong, std::move(action.path_set),
                std::move(action.result), std::move(lease)};
   }
-  // Lost with the daemon at worst: then they are hashed again.
-  files_.Save().IgnoreError();
   return std::nullopt;
 }
 
@@ -520,6 +518,9 @@ void ActionCacheImpl::SaveHits() {
   const Use use(this);
   if (use.is_open()) {
     SaveHitsOpen();
+    if (MayWrite()) {
+      NoteWrite(files_.Save());
+    }
   }
 }
 

@@ -218,7 +218,8 @@ class ActionCache {
   // Whether a sweep would find something to do: by what has been stored since
   // the last one, or because that was a day ago. Quick.
   virtual bool NeedsSweep(const Limits& limits) = 0;
-  // Writes down which results were hit. Short.
+  // Writes down what may be lost, and would hold up a store: which results were
+  // hit, and the digests of files. Blocking; nobody waits for it.
   virtual void SaveHits() = 0;
 
   // Empty: healthy. Else one sentence with the remedy.

@@ -33,6 +33,20 @@ std::string TemporaryName() {
   return absl::StrCat(::getpid(), ".", counter.fetch_add(1));
 }
 
+// The file is gone if that fails.
+absl::Status WriteTemporary(const std::string& path, absl::string_view bytes) {
+  const base::UniqueFd fd(
+      ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!fd.is_valid()) {
+    return base::ErrnoToStatus(errno, absl::StrCat("creating `", path, "`"));
+  }
+  absl::Status written = base::WriteAll(fd.get(), bytes);
+  if (!written.ok()) {
+    ::unlink(path.c_str());
+  }
+  return written;
+}
+
 // Renames a finished blob file; it is gone if that fails.
 absl::Status PutInPlace(const std::string& temporary, const std::string& path) {
   if (::rename(temporary.c_str(), path.c_str()) == 0) {
@@ -120,7 +134,7 @@ absl::Status BlobStore::Put(const base::Digest& digest,
   const std::string temporary =
       absl::StrCat(directory_, "/tmp/", TemporaryName());
   const std::string file = EncodeBlob(bytes);
-  VT_RETURN_IF_ERROR(base::WriteFileAtomic(temporary, file, 0600));
+  VT_RETURN_IF_ERROR(WriteTemporary(temporary, file));
   if (pins_ != nullptr) {
     pins_->NoteWritten(file.size());
   }

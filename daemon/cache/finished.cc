@@ -11,6 +11,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/mutex.h"
+#include "daemon/base/parallel.h"
 #include "daemon/base/path.h"
 
 namespace vt::cache {
@@ -59,8 +61,10 @@ class FinishedEvaluator {
     }
   }
 
-  // Into `*value`; false if the input changed: then changed() says which.
-  bool Evaluate(const Observation& observation, Value* value) {
+  // Into `*value`; false if an input changed: then `*changed` says which. For
+  // several threads at once.
+  bool Evaluate(const Observation& observation, Value* value,
+                std::string* changed) const {
     if (observation.rebuildable()) {
       value->set_type(Value::REBUILDABLE);
       return true;
@@ -69,7 +73,7 @@ class FinishedEvaluator {
     const bool is_known = known != finished_.known_values.end();
     if (observation.kind() == Observation::GLOB) {
       return EvaluateGlob(observation, is_known ? &known->second : nullptr,
-                          value);
+                          value, changed);
     }
     if (is_known) {
       *value = known->second;
@@ -79,7 +83,7 @@ class FinishedEvaluator {
     *value = fingerprint::Observe(observation, world_, &seen);
     if (observation.kind() == Observation::PROGRAM) {
       return value->type() == Value::MISSING || IsFromBefore(seen) ||
-             WasReadBefore(seen) || Changed(observation.path());
+             WasReadBefore(seen) || Changed(observation.path(), changed);
     }
     if (!IsOfFiles(observation.kind()) || own_.contains(observation.path())) {
       return true;
@@ -88,7 +92,7 @@ class FinishedEvaluator {
         found != finished_.found.end()) {
       const bool was_there = found->second == Found::kThere;
       if (was_there == (value->type() == Value::MISSING)) {
-        return Changed(observation.path());
+        return Changed(observation.path(), changed);
       }
       if (!was_there) {
         // As it was told: what stands on the way now may be the action's own.
@@ -97,21 +101,19 @@ class FinishedEvaluator {
       }
     }
     if (observation.kind() == Observation::LISTING) {
-      return ListingIsUnchanged(observation.path(), *value);
+      return ListingIsUnchanged(observation.path(), *value, changed);
     }
     if (seen.type == value->type() && IsFromBefore(seen)) {
       return true;
     }
     return FileIsUnchanged(observation.path(),
                            observation.kind() == Observation::EXECUTED,
-                           value->type());
+                           value->type(), changed);
   }
 
-  const std::string& changed() const { return changed_; }
-
  private:
-  bool Changed(const std::string& path) {
-    changed_ = path;
+  static bool Changed(const std::string& path, std::string* changed) {
+    *changed = path;
     return false;
   }
 
@@ -126,7 +128,7 @@ class FinishedEvaluator {
   // What counts of a directory, other than its entries, does not change its
   // times alone; and entries come and go all the time.
   bool FileIsUnchanged(const std::string& path, bool is_executed,
-                       Value::Type type) {
+                       Value::Type type, std::string* changed) const {
     if (type != Value::FILE && type != Value::SYMLINK) {
       return true;
     }
@@ -139,10 +141,11 @@ class FinishedEvaluator {
     }
     // So young that the clock does not tell. Had we read it before?
     state = world_.files->Look(root, name, is_executed, /*want_content=*/true);
-    return WasReadBefore(state) || Changed(path);
+    return WasReadBefore(state) || Changed(path, changed);
   }
 
-  bool ListingIsUnchanged(const std::string& path, const Value& value) {
+  bool ListingIsUnchanged(const std::string& path, const Value& value,
+                          std::string* changed) const {
     if (value.type() != Value::DIRECTORY) {
       return true;
     }
@@ -152,7 +155,7 @@ class FinishedEvaluator {
       for (const Member& member : value.members()) {
         const std::string child = base::JoinPath(path, member.name());
         if (!own_.contains(child) && HasJustCome(child)) {
-          return Changed(child);
+          return Changed(child, changed);
         }
       }
       return true;
@@ -160,12 +163,12 @@ class FinishedEvaluator {
     const FileState state = world_.files->Look(
         world_.root, fingerprint::AbsolutePath(world_.root, path),
         /*follow=*/false, /*want_content=*/false);
-    return state.mtime_ns < start_tick_ns_ || Changed(path);
+    return state.mtime_ns < start_tick_ns_ || Changed(path, changed);
   }
 
   // Whether the name is younger than the start: made, renamed or linked. A
   // change of what is there moves mtime and ctime to the same moment.
-  bool HasJustCome(const std::string& path) {
+  bool HasJustCome(const std::string& path) const {
     const std::string name = fingerprint::AbsolutePath(world_.root, path);
     struct statx st = {};
     if (::statx(AT_FDCWD, name.c_str(), AT_SYMLINK_NOFOLLOW,
@@ -182,12 +185,12 @@ class FinishedEvaluator {
   // Explicit inputs count as they were before the run, if the caller looked
   // and must still be that, but for what the action did itself.
   bool EvaluateGlob(const Observation& observation, const Value* before,
-                    Value* value) {
+                    Value* value, std::string* changed) const {
     const Value now = fingerprint::Observe(observation, world_);
     for (const Member& member : now.members()) {
       if (!own_.contains(member.name()) &&
-          !FileIsUnchanged(member.name(), /*is_executed=*/false,
-                           member.type())) {
+          !FileIsUnchanged(member.name(), /*is_executed=*/false, member.type(),
+                           changed)) {
         return false;
       }
     }
@@ -196,7 +199,7 @@ class FinishedEvaluator {
     fingerprint::AppendDifferences(observation, *value, now, &differences);
     for (const vtask::v1::Difference& difference : differences) {
       if (!own_.contains(difference.path())) {
-        return Changed(difference.path());
+        return Changed(difference.path(), changed);
       }
     }
     return true;
@@ -209,7 +212,6 @@ class FinishedEvaluator {
   const int64_t start_tick_ns_;
   absl::flat_hash_set<std::string> own_;
   absl::flat_hash_set<std::string> own_directories_;
-  std::string changed_;
 };
 
 }  // namespace
@@ -225,16 +227,33 @@ std::pair<int, std::string> KnownValueKey(const Observation& observation) {
 std::optional<std::vector<Value>> EvaluateFinished(
     const PathSet& path_set, const FinishedAction& finished, const World& world,
     NotStored* why) {
-  FinishedEvaluator evaluator(finished, world);
-  std::vector<Value> values;
-  values.reserve(static_cast<size_t>(path_set.observations_size()));
-  for (const Observation& observation : path_set.observations()) {
-    if (!evaluator.Evaluate(observation, &values.emplace_back())) {
-      why->set_reason(NotStored::INPUT_CHANGED);
-      why->set_path(evaluator.changed());
-      why->set_text("an input changed while the task ran:");
-      return std::nullopt;
+  // Enough to be worth another thread.
+  constexpr size_t kAtOnce = 32;
+  const FinishedEvaluator evaluator(finished, world);
+  const auto count = static_cast<size_t>(path_set.observations_size());
+  std::vector<Value> values(count);
+  base::Mutex mutex;
+  size_t first = count;  // of those that changed: the first, every time
+  std::string changed;
+  base::ParallelFor(count, kAtOnce, [&](size_t from, size_t to) {
+    for (size_t i = from; i < to; ++i) {
+      std::string path;
+      if (!evaluator.Evaluate(path_set.observations(static_cast<int>(i)),
+                              &values[i], &path)) {
+        const base::MutexLock lock(&mutex);
+        if (i < first) {
+          first = i;
+          changed = std::move(path);
+        }
+        return;
+      }
     }
+  });
+  if (first < count) {
+    why->set_reason(NotStored::INPUT_CHANGED);
+    why->set_path(changed);
+    why->set_text("an input changed while the task ran:");
+    return std::nullopt;
   }
   return values;
 }

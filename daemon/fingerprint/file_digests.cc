@@ -92,6 +92,25 @@ struct Entry {
 // that its identity names, by whatever path.
 uint64_t KeyOf(absl::string_view path) { return base::Fnv1a64(path); }
 
+std::string Record(const Entry& entry) {
+  FileIdentity stored;
+  stored.set_device(entry.identity.device);
+  stored.set_inode(entry.identity.inode);
+  stored.set_size(entry.identity.size);
+  stored.set_mtime_ns(entry.identity.mtime_ns);
+  stored.set_ctime_ns(entry.identity.ctime_ns);
+  stored.set_content_digest(std::string(entry.content.AsBytes()));
+  stored.set_contains_root(entry.contains_root);
+  return stored.SerializeAsString();
+}
+
+// On its way to the database; without an entry: to be deleted there.
+struct Unsaved {
+  std::string root;
+  std::string key;
+  std::optional<Entry> entry;
+};
+
 struct RootTable {
   std::string id;
   // By key: the paths of 100 000 files would take as much again.
@@ -220,6 +239,8 @@ struct FileDigests::State {
   // Puts `entry` for `path`, or nothing if `entry` is null.
   void Update(const std::string& root, const std::string& path,
               const Entry* entry) ABSL_LOCKS_EXCLUDED(mutex);
+  // Some of what Save has to write; false if there is nothing.
+  bool TakeUnsaved(std::vector<Unsaved>* out) ABSL_LOCKS_EXCLUDED(mutex);
 };
 
 int64_t FileClockNow() {
@@ -402,43 +423,53 @@ void FileDigests::Remember(const std::string& root, const std::string& path,
   state_->Update(root, path, entry.is_settled ? &entry : nullptr);
 }
 
-absl::Status FileDigests::Save() {
-  base::MutexLock database_lock(&state_->database_mutex);
-  if (state_->database == nullptr) {
-    return absl::OkStatus();
-  }
-  store::Batch batch;
-  {
-    base::MutexLock lock(&state_->mutex);
-    for (auto& [root, table] : state_->roots) {
-      if (table->unsaved.empty()) {
-        continue;
+bool FileDigests::State::TakeUnsaved(std::vector<Unsaved>* out) {
+  // A lookup that waits for the lock waits for no more than these.
+  constexpr size_t kAtOnce = 256;
+  out->clear();
+  base::MutexLock lock(&mutex);
+  for (auto& [root, table] : roots) {
+    while (!table->unsaved.empty() && out->size() < kAtOnce) {
+      const auto path = table->unsaved.begin();
+      Unsaved& taken = out->emplace_back();
+      taken.root = root;
+      taken.key = absl::StrCat(table->id, *path);
+      const auto found = table->files.find(KeyOf(*path));
+      if (found != table->files.end() && found->second.is_settled) {
+        taken.entry = found->second;
       }
-      batch.Put(store::Table::kMeta, absl::StrCat("root:", root), table->id);
-      for (const std::string& path : table->unsaved) {
-        const std::string key = absl::StrCat(table->id, path);
-        const auto found = table->files.find(KeyOf(path));
-        if (found == table->files.end() || !found->second.is_settled) {
-          batch.Delete(store::Table::kFiles, key);
-          continue;
-        }
-        const Entry& entry = found->second;
-        FileIdentity stored;
-        stored.set_device(entry.identity.device);
-        stored.set_inode(entry.identity.inode);
-        stored.set_size(entry.identity.size);
-        stored.set_mtime_ns(entry.identity.mtime_ns);
-        stored.set_ctime_ns(entry.identity.ctime_ns);
-        stored.set_content_digest(std::string(entry.content.AsBytes()));
-        stored.set_contains_root(entry.contains_root);
-        batch.Put(store::Table::kFiles, key, stored.SerializeAsString());
-      }
-      table->unsaved.clear();
+      table->unsaved.erase(path);
     }
   }
-  // Should this fail, the entries are hashed again after the next start.
-  return batch.changes.empty() ? absl::OkStatus()
-                               : state_->database->Write(batch);
+  return !out->empty();
+}
+
+absl::Status FileDigests::Save() {
+  std::vector<Unsaved> unsaved;
+  while (state_->TakeUnsaved(&unsaved)) {
+    store::Batch batch;
+    std::string root;
+    for (Unsaved& file : unsaved) {
+      if (root != file.root) {
+        root = file.root;
+        batch.Put(store::Table::kMeta, absl::StrCat("root:", root),
+                  RootId(root));
+      }
+      if (file.entry.has_value()) {
+        batch.Put(store::Table::kFiles, std::move(file.key),
+                  Record(*file.entry));
+      } else {
+        batch.Delete(store::Table::kFiles, std::move(file.key));
+      }
+    }
+    base::MutexLock database_lock(&state_->database_mutex);
+    if (state_->database == nullptr) {
+      return absl::OkStatus();
+    }
+    // What is lost with a failure is hashed again after the next start.
+    VT_RETURN_IF_ERROR(state_->database->Write(batch));
+  }
+  return absl::OkStatus();
 }
 
 void FileDigests::Detach() {

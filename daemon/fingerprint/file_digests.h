@@ -90,7 +90,9 @@ class FileDigests {
                 const struct stat& st, const base::Digest& content,
                 bool contains_root, int64_t since_ns);
 
-  // Writes what changed since the last call to the database.
+  // Writes what changed since the last call to the database, a little at a
+  // time: others do not wait for it. After an error, and after a kill, files are
+  // hashed once more.
   absl::Status Save();
 
   // Lets go of the database, which may be destroyed after this. Look goes on in

@@ -16,9 +16,11 @@ using vtask::storage::v1::WeakDescription;
 
 // Little-endian, on every platform.
 void AppendNumber(uint64_t value, std::string* out) {
-  for (int shift = 0; shift < 64; shift += 8) {
-    out->push_back(static_cast<char>((value >> shift) & 0xff));
+  char bytes[8];
+  for (int i = 0; i < 8; ++i) {
+    bytes[i] = static_cast<char>((value >> (8 * i)) & 0xff);
   }
+  out->append(bytes, sizeof bytes);
 }
 
 }  // namespace
@@ -28,19 +30,18 @@ struct HashingSink::State {
   Sha256Hasher hasher;
   std::string pending;
 
-  void Append(absl::string_view bytes) {
+  // After each field.
+  void Flush() {
     constexpr size_t kChunk = 4096;
-    pending.append(bytes.data(), bytes.size());
     if (pending.size() >= kChunk) {
       hasher.Update(pending);
       pending.clear();
     }
   }
   void Header(char type, absl::string_view tag) {
-    std::string header(1, type);
-    AppendNumber(tag.size(), &header);
-    Append(header);
-    Append(tag);
+    pending.push_back(type);
+    AppendNumber(tag.size(), &pending);
+    pending.append(tag.data(), tag.size());
   }
 };
 
@@ -49,17 +50,15 @@ HashingSink::~HashingSink() { delete state_; }
 
 void HashingSink::Bytes(absl::string_view tag, absl::string_view value) {
   state_->Header('B', tag);
-  std::string size;
-  AppendNumber(value.size(), &size);
-  state_->Append(size);
-  state_->Append(value);
+  AppendNumber(value.size(), &state_->pending);
+  state_->pending.append(value.data(), value.size());
+  state_->Flush();
 }
 
 void HashingSink::Number(absl::string_view tag, uint64_t value) {
   state_->Header('N', tag);
-  std::string bytes;
-  AppendNumber(value, &bytes);
-  state_->Append(bytes);
+  AppendNumber(value, &state_->pending);
+  state_->Flush();
 }
 
 base::Digest HashingSink::Finish() {

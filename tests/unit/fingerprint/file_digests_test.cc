@@ -129,6 +129,29 @@ TEST_F(FileDigestsTest, DigestsOutliveTheProcess) {
   EXPECT_EQ(Look(&later, "file").content, Sha256("new"));
 }
 
+TEST_F(FileDigestsTest, ManyDigestsAreSavedAPieceAtATime) {
+  constexpr int kFiles = 600;
+  for (int i = 0; i < kFiles; ++i) {
+    Write(absl::StrCat("file", i), absl::StrCat(i));
+  }
+  PassGranularity();
+  auto database = store::Database::Open(Path("db"));
+  ASSERT_THAT(database, IsOk());
+  {
+    FileDigests files(database->get());
+    for (int i = 0; i < kFiles; ++i) {
+      Look(&files, absl::StrCat("file", i));
+    }
+    EXPECT_THAT(files.Save(), IsOk());
+  }
+  FileDigests files(database->get());
+  for (int i = 0; i < kFiles; ++i) {
+    EXPECT_EQ(Look(&files, absl::StrCat("file", i)).content,
+              Sha256(absl::StrCat(i)));
+  }
+  EXPECT_EQ(files.reads(), 0U);
+}
+
 TEST_F(FileDigestsTest, ALargeFileIsReadInPieces) {
   const std::string root = Root();
   std::string content((1 << 20) - 5, 'x');
