@@ -5,8 +5,10 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 
+#include "daemon/base/path.h"
 #include "daemon/track/call_arguments.h"
 #include "daemon/track/decoder.h"
+#include "daemon/track/default_acl.h"
 #include "daemon/track/syscall_numbers.h"
 
 namespace vt::track {
@@ -87,12 +89,20 @@ void Decoder::OpenForWriting(const Task& task, const Resolved& at,
 // stands; nullopt also if nobody needs to know.
 std::optional<mode_t> Decoder::ModeOfNew(const Task& task, const Resolved& at,
                                          enum Change change, uint64_t mode) {
-  const std::optional<mode_t> umask =
-      log_.NeedsMode(at.path, change) ? task.Umask() : std::nullopt;
+  const mode_t asked = static_cast<mode_t>(mode) & 07777;
+  std::optional<mode_t> allowed;
+  if (!log_.NeedsMode(at.path, change) ||
+      !DefaultPermissions(std::string(base::Dirname(at.path)), &allowed)) {
+    return std::nullopt;
+  }
+  if (allowed.has_value()) {
+    return asked & (*allowed | 07000);
+  }
+  const std::optional<mode_t> umask = task.Umask();
   if (!umask.has_value()) {
     return std::nullopt;
   }
-  return static_cast<mode_t>(mode) & 07777 & ~*umask;
+  return asked & ~*umask;
 }
 
 void Decoder::OpenHow(const Task& task, const uint64_t* args) {

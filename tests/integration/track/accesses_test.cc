@@ -2,7 +2,12 @@
 //
 // From system calls to accesses, one rule a test (docs/TRACKING.md).
 
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
+
+#include <cerrno>
 
 #include "tests/integration/track/traced_fixture.h"
 
@@ -244,6 +249,54 @@ TEST_F(AccessesTest, PermissionsAreThoseOfTheUmask) {
   Run({"/bin/sh", "-c", "umask 027; echo new > a; mkdir d; :"});
   EXPECT_EQ(At("a").new_mode, 0640U);
   EXPECT_EQ(At("d").ensured_mode, 0750U);
+}
+
+// acl(5): what is made in such a directory has the permissions of its list that
+// the call asked for. The umask does not count.
+TEST_F(AccessesTest, PermissionsAreThoseOfADefaultAccessControlList) {
+  struct {
+    posix_acl_xattr_header header = {POSIX_ACL_XATTR_VERSION};
+    posix_acl_xattr_entry entries[5] = {{ACL_USER_OBJ, 7, 0},
+                                        {ACL_USER, 7, 65534},
+                                        {ACL_GROUP_OBJ, 5, 0},
+                                        {ACL_MASK, 6, 0},
+                                        {ACL_OTHER, 4, 0}};
+  } list;
+  if (::setxattr(root_.c_str(), "system.posix_acl_default", &list, sizeof list,
+                 0) != 0) {
+    ASSERT_EQ(errno, EOPNOTSUPP);
+    GTEST_SKIP() << "REQUIRES(acl): the file system has no lists";
+  }
+  Write("a", "old");
+  std::filesystem::create_directory(Path("d"));
+  Run({"/bin/sh", "-c", "umask 027; echo > a; echo > b; mkdir d; mkdir e; :"});
+  struct stat made;
+  ASSERT_EQ(::stat(Path("b").c_str(), &made), 0);
+  EXPECT_EQ(made.st_mode & 07777, 0664U);
+  EXPECT_EQ(At("a").new_mode, 0664U);
+  ASSERT_EQ(::stat(Path("e").c_str(), &made), 0);
+  EXPECT_EQ(made.st_mode & 07777, 0764U);
+  EXPECT_EQ(At("d").ensured_mode, 0764U);
+}
+
+// Without a mask the group's own entry counts.
+TEST_F(AccessesTest, PermissionsAreThoseOfAShortAccessControlList) {
+  struct {
+    posix_acl_xattr_header header = {POSIX_ACL_XATTR_VERSION};
+    posix_acl_xattr_entry entries[3] = {
+        {ACL_USER_OBJ, 6, 0}, {ACL_GROUP_OBJ, 6, 0}, {ACL_OTHER, 0, 0}};
+  } list;
+  if (::setxattr(root_.c_str(), "system.posix_acl_default", &list, sizeof list,
+                 0) != 0) {
+    ASSERT_EQ(errno, EOPNOTSUPP);
+    GTEST_SKIP() << "REQUIRES(acl): the file system has no lists";
+  }
+  Write("a", "old");
+  Run({"/bin/sh", "-c", "echo > a; echo > b"});
+  struct stat made;
+  ASSERT_EQ(::stat(Path("b").c_str(), &made), 0);
+  EXPECT_EQ(made.st_mode & 07777, 0660U);
+  EXPECT_EQ(At("a").new_mode, 0660U);
 }
 
 // As `mkdir -p` of Node, Python and Rust.
