@@ -185,6 +185,12 @@ TEST_F(ProcessesTest, ListenerIsTheProcess) {
   EXPECT_THAT(set_.listeners, ElementsAre(pid_));
 }
 
+TEST_F(ProcessesTest, WhoStartsAServerIsNoListener) {
+  Run({"/bin/sh", "-c", VT_OPS " listen:sock; :"});
+  ASSERT_EQ(set_.listeners.size(), 1U);
+  EXPECT_NE(set_.listeners[0], pid_);
+}
+
 TEST_F(ProcessesTest, OwnSocketIsNoService) {
   Do({"listen:sock", "connect:sock", "listen:@vt-test-abstract",
       "connect:@vt-test-abstract"});

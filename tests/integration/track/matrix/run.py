@@ -300,17 +300,17 @@ class Mode:
 def modes_of(dump):
     """Those that this build of vt_track_dump knows."""
     usage = subprocess.run([dump], capture_output=True, text=True).stderr
-    found = [Mode('notified', []), Mode('tier2', ['--tier', '2']),
-             Mode('tier3', ['--tier', '3'])]
-    library = os.environ.get('VT_TEST_PRELOAD', '')
-    if '--preload' in usage and os.path.exists(library):
-        options = ['--preload', library]
-        found = [Mode('hybrid', options, library), *found,
-                 Mode('hybrid tier2', [*options, '--tier', '2'], library),
-                 Mode('hybrid tier3', [*options, '--tier', '3'], library)]
+    options = {'notified': [], 'tier2': ['--tier', '2'], 'tier3': ['--tier', '3']}
     if '--strict' in usage:
-        found.append(Mode('strict', ['--strict']))
-    return found
+        options['strict'] = ['--strict']
+    found = [Mode(name, more) for name, more in options.items()]
+    library = os.environ.get('VT_TEST_PRELOAD', '')
+    if '--preload' not in usage or not os.path.exists(library):
+        return found
+    hybrid = [Mode('hybrid' if name == 'notified' else f'hybrid {name}',
+                   ['--preload', library, *more], library)
+              for name, more in options.items()]
+    return [hybrid[0], *found, *hybrid[1:]]
 
 
 class Matrix:
@@ -430,12 +430,12 @@ class Rounds:
     """The whole matrix many times, two rows at once, each in a place of its own.
     Thread-safe."""
 
-    def __init__(self, matrix, chosen, modes, count):
+    def __init__(self, matrix, chosen, modes, count, seed):
         self._matrix, self._lock = matrix, threading.Lock()
         self._active = set()  # names of rows that run now
         self.done, self.wrong = 0, 0
         self._began = time.monotonic()
-        dice = random.Random(1)
+        dice = random.Random(seed)
         self._queue = []
         for i in range(count):
             order = chosen[:]
@@ -483,7 +483,7 @@ class Rounds:
                 place.remove()
 
 
-def run_rounds(matrix, chosen, modes, count):
+def run_rounds(matrix, chosen, modes, count, seed):
     able = []
     for row in chosen:
         place = Place()
@@ -496,8 +496,8 @@ def run_rounds(matrix, chosen, modes, count):
             print(f'SKIPPED {row.name}: {skip}')
         finally:
             place.remove()
-    rounds = Rounds(matrix, able, modes, count)
-    print(f'{len(able)} rows, {count} rounds, two at once', flush=True)
+    rounds = Rounds(matrix, able, modes, count, seed)
+    print(f'{len(able)} rows, {count} rounds, two at once, seed {seed}', flush=True)
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         for future in [pool.submit(rounds.work), pool.submit(rounds.work)]:
             future.result()
@@ -521,6 +521,8 @@ def main():
     parser.add_argument('--all', action='store_true')
     parser.add_argument('--mode', action='append', help='only this mode')
     parser.add_argument('--rounds', type=int, default=0)
+    parser.add_argument('--seed', type=int, default=random.randrange(1 << 16),
+                        help='of the order of the rounds')
     parser.add_argument('--table')
     parser.add_argument('--verbose', action='store_true')
     parser.add_argument('--list', action='store_true')
@@ -538,7 +540,8 @@ def main():
         modes = [m for m in modes if m.name in ('hybrid', 'notified')]
     matrix = Matrix(options.dump, options.verbose)
     if options.rounds:
-        return 0 if run_rounds(matrix, chosen, modes, options.rounds) else 1
+        good = run_rounds(matrix, chosen, modes, options.rounds, options.seed)
+        return 0 if good else 1
     good, skipped, table = True, 0, []
     for row in chosen:
         try:
