@@ -9,6 +9,8 @@ and for each way the median of the ratios to the untraced run of the same round 
 a 95 % interval (decisions H26). See tests/bench/README.md.
 """
 import argparse
+import contextlib
+import ctypes
 import json
 import math
 import os
@@ -29,6 +31,7 @@ QUICK_ROWS = ['micro', 'fork', 'git']
 WAYS = {'untraced': ['--untraced'], 'ours': [], 'notify': ['--notify-only'],
         'tier2': ['--tier', '2'], 'strict': ['--strict']}
 GATE_ROUNDS = 40
+PR_SET_THP_DISABLE = 41
 
 
 def interval(values):
@@ -43,6 +46,24 @@ def interval(values):
         k += 1
     k = max(k, 1)
     return values[k - 1], values[n - k]
+
+
+@contextlib.contextmanager
+def page_size_for(row):
+    """Our children, and theirs, have no huge pages if `row` wants none."""
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def disable(value):
+        if libc.prctl(PR_SET_THP_DISABLE, value, 0, 0, 0) != 0:
+            raise OSError(ctypes.get_errno(), 'PR_SET_THP_DISABLE')
+    if row.huge_pages:
+        yield
+        return
+    disable(1)
+    try:
+        yield
+    finally:
+        disable(0)
 
 
 def run_once(runner, row, way, env, cost_file):
@@ -176,8 +197,9 @@ def main():
     with tempfile.TemporaryDirectory() as scratch:
         for name in options.rows.split(','):
             row = work.row(name)
-            samples = measure(row, options, ways, vp, work.env, rng,
-                              os.path.join(scratch, 'cost'))
+            with page_size_for(row):
+                samples = measure(row, options, ways, vp, work.env, rng,
+                                  os.path.join(scratch, 'cost'))
             raw[row.name] = samples
             ratios = report(row, samples, sys.stdout)
             if 'ours' in ratios:
