@@ -8,8 +8,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <vector>
 
@@ -18,29 +16,16 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
-#include "daemon/base/unique_fd.h"
+#include "daemon/base/process_stat.h"
 #include "daemon/fingerprint/observe.h"
 
 namespace vt::cache {
 namespace {
 
-// When process `pid` was started, in ticks since the boot: field 22 of
-// /proc/<pid>/stat (proc(5)), the 20th behind the name. 0: there is none.
-uint64_t StartOf(int64_t pid) {
-  const std::string path = absl::StrCat("/proc/", pid, "/stat");
-  const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  char buffer[1024];
-  const ssize_t count =
-      fd.is_valid() ? ::read(fd.get(), buffer, sizeof buffer - 1) : -1;
-  if (count <= 0) {
-    return 0;
-  }
-  buffer[count] = '\0';
-  const char* at = std::strrchr(buffer, ')');
-  for (int i = 0; at != nullptr && i < 20; ++i) {
-    at = std::strchr(at + 1, ' ');
-  }
-  return at == nullptr ? 0 : std::strtoull(at + 1, nullptr, 10);
+// When process `pid` was started; 0: there is none.
+uint64_t StartOf(pid_t pid) {
+  const auto stat = base::ReadProcessStat(pid);
+  return stat.has_value() ? stat->start : 0;
 }
 
 // False: not one of our names.
@@ -49,7 +34,7 @@ bool IsDead(absl::string_view name) {
     return false;
   }
   const std::vector<absl::string_view> parts = absl::StrSplit(name, '-');
-  int64_t pid = 0;
+  pid_t pid = 0;
   uint64_t start = 0;
   uint64_t number = 0;
   return parts.size() == 3 && absl::SimpleAtoi(parts[0], &pid) &&

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
@@ -38,23 +37,6 @@ std::string ReadProcFile(const std::string& path) {
 
 }  // namespace
 
-bool ParseStat(absl::string_view text, ProcessEntry* entry) {
-  const size_t name_end = text.rfind(')');
-  if (name_end == absl::string_view::npos ||
-      !absl::SimpleAtoi(text.substr(0, text.find(' ')), &entry->pid)) {
-    return false;
-  }
-  const std::vector<absl::string_view> fields =
-      absl::StrSplit(text.substr(name_end + 1), ' ', absl::SkipEmpty());
-  if (fields.size() < 4 || fields[0].size() != 1) {
-    return false;
-  }
-  entry->state = fields[0][0];
-  return absl::SimpleAtoi(fields[1], &entry->parent) &&
-         absl::SimpleAtoi(fields[2], &entry->group) &&
-         absl::SimpleAtoi(fields[3], &entry->session);
-}
-
 std::vector<ProcessEntry> ListProcesses() {
   std::vector<ProcessEntry> entries;
   DIR* proc = ::opendir("/proc");
@@ -62,13 +44,12 @@ std::vector<ProcessEntry> ListProcesses() {
     return entries;
   }
   while (const dirent* item = ::readdir(proc)) {
-    if (item->d_name[0] < '1' || item->d_name[0] > '9') {
+    pid_t pid = 0;
+    if (!absl::SimpleAtoi(item->d_name, &pid)) {
       continue;
     }
-    ProcessEntry entry;
-    if (ParseStat(ReadProcFile(absl::StrCat("/proc/", item->d_name, "/stat")),
-                  &entry)) {
-      entries.push_back(entry);
+    if (const auto entry = base::ReadProcessStat(pid)) {
+      entries.push_back(*entry);
     }
   }
   ::closedir(proc);

@@ -10,22 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
+#include "daemon/base/process_stat.h"
 
 namespace vt::exec {
 
-// One line of /proc/<pid>/stat.
-struct ProcessEntry {
-  pid_t pid = 0;
-  pid_t parent = 0;
-  pid_t group = 0;
-  pid_t session = 0;
-  char state = 0;  // 'Z': a zombie
-};
-
-// Parses the text of /proc/<pid>/stat; false if it is not one. The program's
-// name in it may hold spaces and parentheses.
-bool ParseStat(absl::string_view text, ProcessEntry* entry);
+using ProcessEntry = base::ProcessStat;
 
 // All processes that can be seen. Blocking: about 10 us each.
 std::vector<ProcessEntry> ListProcesses();

@@ -4,33 +4,18 @@
 
 #include <unistd.h>
 
-#include "absl/status/statusor.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 
-#include "daemon/base/file.h"
 #include "daemon/base/path.h"
+#include "daemon/base/process_stat.h"
 
 namespace vt::run {
 namespace {
 
-// Parent of `pid`, 0 if it is gone. The command in /proc/PID/stat is in
-// parentheses and may hold anything: count from the last one (proc(5)).
+// Parent of `pid`, 0 if it is gone.
 pid_t ParentOf(pid_t pid) {
-  const absl::StatusOr<std::string> stat =
-      base::ReadFile(absl::StrCat("/proc/", pid, "/stat"));
-  if (!stat.ok()) {
-    return 0;
-  }
-  const size_t close = stat->rfind(')');
-  if (close == std::string::npos) {
-    return 0;
-  }
-  const std::vector<absl::string_view> fields = absl::StrSplit(
-      absl::string_view(*stat).substr(close + 1), ' ', absl::SkipEmpty());
-  int parent = 0;
-  return fields.size() > 1 && absl::SimpleAtoi(fields[1], &parent) ? parent : 0;
+  const auto stat = base::ReadProcessStat(pid);
+  return stat.has_value() ? stat->parent : 0;
 }
 
 }  // namespace

