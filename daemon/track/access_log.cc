@@ -110,7 +110,7 @@ void AccessLog::ObserveMissing(const Resolved& at, uint32_t observed) {
     if (IsOwnProduct(at.first_missing)) {
       return;
     }
-    ObservePath(at.first_missing, kMetadata, /*missing=*/false, nullptr);
+    ObservePath(at.first_missing, kExistence, /*missing=*/false, nullptr);
   }
   if (absl::StrContains(at.path, "/../") || absl::EndsWith(at.path, "/..")) {
     // Such an end has no path of its own. It is another one, or a file, as soon

@@ -225,11 +225,12 @@ void Decoder::ObserveResolved(const Resolved& at, uint32_t observed) {
                   : type == S_IFLNK ? kLinkMetadata
                                     : kMetadata;
     }
+    // ENOTDIR and EINVAL say that something else is there, not how large it is.
     if ((observed & kListing) != 0 && type != S_IFDIR) {
-      observed = (observed & ~uint32_t{kListing}) | kMetadata;
+      observed = (observed & ~uint32_t{kListing}) | kExistence;
     }
     if ((observed & kLinkText) != 0 && type != S_IFLNK) {
-      observed = (observed & ~uint32_t{kLinkText}) | kLinkMetadata;
+      observed = (observed & ~uint32_t{kLinkText}) | kExistence;
     }
   }
   log_.Observe(at, observed);

@@ -43,7 +43,7 @@ TEST_F(AccessesTest, KindsAreToldApart) {
 TEST_F(AccessesTest, FileOpenedAsADirectoryIsNotRead) {
   Write("a", "1");
   Do({"fchdir:a"});
-  EXPECT_EQ(At("a").observed, track::kMetadata);
+  EXPECT_EQ(At("a").observed, track::kExistence);
 }
 
 TEST_F(AccessesTest, ReadThenWriteKeepsTheOldContentAsInput) {
@@ -186,7 +186,7 @@ TEST_F(AccessesTest, WhatIsNotInALostDirectoryIsNoProbe) {
 TEST_F(AccessesTest, FileWhereADirectoryWasWantedIsRecorded) {
   Write("f", "1");
   Do({"stat:f/x"});
-  EXPECT_EQ(At("f").observed, track::kMetadata);
+  EXPECT_EQ(At("f").observed, track::kExistence);
   EXPECT_FALSE(At("f").missing);
   EXPECT_TRUE(At("f/x").missing);
   EXPECT_TRUE(At("f/x").is_blocked);

@@ -196,7 +196,7 @@ class Oracle:
         if at.is_blocked:
             if self._is_own(at.first_missing):
                 return
-            self._note(at.first_missing, {'stat'}, sure)
+            self._note(at.first_missing, {'exists'}, sure)
         elif at.has_dots:
             self._note(at.first_missing, {'exists', 'missing'}, sure)
         if at.has_dots:
@@ -549,9 +549,9 @@ def _adjusted(kind, node_type):
     if kind in ('content', 'executed') and node_type != 'file':
         return {'directory': 'listing', 'symlink': 'lstat'}.get(node_type, 'stat')
     if kind == 'listing' and node_type != 'directory':
-        return 'stat'
+        return 'exists'
     if kind == 'linktext' and node_type != 'symlink':
-        return 'lstat'
+        return 'exists'
     return kind
 
 
