@@ -91,7 +91,12 @@ class FinishedEvaluator {
     if (const auto found = finished_.found.find(observation.path());
         found != finished_.found.end()) {
       const bool was_there = found->second == Found::kThere;
-      if (was_there == (value->type() == Value::MISSING)) {
+      // Only a directory could be listed.
+      const bool is_as_found =
+          was_there && observation.kind() == Observation::LISTING
+              ? value->type() == Value::DIRECTORY
+              : was_there == (value->type() != Value::MISSING);
+      if (!is_as_found) {
         return Changed(observation.path(), changed);
       }
       if (!was_there) {

@@ -255,6 +255,7 @@ void Collector::CollectListing(const std::string& path,
                                const std::set<std::string>& left_out,
                                const std::string& variant) {
   Observation* observation = Observe(Observation::LISTING, path, variant);
+  out_.action.found.try_emplace(path, cache::Found::kThere);
   std::set<std::string> ignored = left_out;
   if (const auto changed = mutated_children_.find(path);
       changed != mutated_children_.end()) {

@@ -72,6 +72,17 @@ TEST_F(StoreActionTest, AListingThatChangedMeanwhileIsNotStored) {
   EXPECT_EQ(TryStore(&app), "");
 }
 
+// What stands there now could not have been listed.
+TEST_F(StoreActionTest, AListedDirectoryThatHasGoneIsNotStored) {
+  Workspace app(Clone("app"));
+  StartedLongAgo(&app);
+  app.Observes(Observation::LISTING, "src");
+  app.finished.found["src"] = Found::kThere;
+  EXPECT_EQ(TryStore(&app), "INPUT_CHANGED src");
+  app.Write("src", "");
+  EXPECT_EQ(TryStore(&app), "INPUT_CHANGED src");
+}
+
 // The action made a file there, which moved the directory's time.
 TEST_F(StoreActionTest, AForeignEntryBesideOwnOnesIsNotStored) {
   Workspace app(Clone("app"));

@@ -169,6 +169,14 @@ TEST_F(CollectTest, WhatWasMissingBehindAFileIsKnownToHaveBeen) {
   EXPECT_EQ(collected.action.found.at("lib/x"), cache::Found::kBlocked);
 }
 
+// Somebody may remove it before the result is stored.
+TEST_F(CollectTest, WhatWasListedIsKnownToHaveBeenThere) {
+  Saw("src", track::kListing);
+  const Collected collected = Run();
+  EXPECT_NE(Find(collected, Observation::LISTING, "src"), nullptr);
+  EXPECT_EQ(collected.action.found.at("src"), cache::Found::kThere);
+}
+
 TEST_F(CollectTest, ADirectoryThatTheActionOnceMadeMayBeMissing) {
   Write("dist/a.js", "a");
   Access& made = Saw("dist/a.js", 0);
