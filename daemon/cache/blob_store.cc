@@ -247,12 +247,19 @@ void BlobStore::RemoveEmptyFolders() const {
   }
 }
 
-bool BlobStore::IsGood(const base::Digest& digest) const {
+absl::StatusOr<bool> BlobStore::IsGood(const base::Digest& digest,
+                                       absl::FunctionRef<bool()> go_on) const {
   bool is_damaged = false;
-  return Read(
-             digest, [](absl::string_view) { return absl::OkStatus(); },
-             &is_damaged)
-      .ok();
+  const absl::Status status = Read(
+      digest,
+      [&](absl::string_view) {
+        return go_on() ? absl::OkStatus() : absl::CancelledError("cancelled");
+      },
+      &is_damaged);
+  if (absl::IsCancelled(status)) {
+    return status;
+  }
+  return status.ok();
 }
 
 void BlobStore::Remove(const base::Digest& digest) const {

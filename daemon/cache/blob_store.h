@@ -10,6 +10,7 @@
 #include <functional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -54,8 +55,10 @@ class BlobStore {
                                      uint64_t size)>& visit) const;
   // A store that makes one of them at this moment makes it once more.
   void RemoveEmptyFolders() const;
-  // Whether it is there, and what its name says. Touches nothing.
-  bool IsGood(const base::Digest& digest) const;
+  // Whether it is there, and what its name says. Touches nothing. `go_on` is
+  // asked after each piece; false ends it with CANCELLED.
+  absl::StatusOr<bool> IsGood(const base::Digest& digest,
+                              absl::FunctionRef<bool()> go_on) const;
   // What is not there is removed already.
   void Remove(const base::Digest& digest) const;
   // Moves it to `directory`/quarantine. False: it could not, and is removed.

@@ -137,12 +137,18 @@ absl::Status Verifier::VerifyBlobs() {
   uint64_t total = 0;
   parts_.blobs->Walk([&](const base::Digest&, uint64_t) {
     ++total;
-    return true;
+    return Step("counting blobs", total, 0);
   });
   parts_.blobs->Walk([&](const base::Digest& digest, uint64_t size) {
+    // Reading one may take seconds.
+    const absl::StatusOr<bool> is_good = parts_.blobs->IsGood(
+        digest, [&] { return Step("checking blobs", report_.blobs, total); });
+    if (!is_good.ok()) {
+      return false;
+    }
     ++report_.blobs;
     report_.blob_bytes += size;
-    if (parts_.blobs->IsGood(digest)) {
+    if (*is_good) {
       good_blobs_.insert(digest);
     } else {
       ++report_.damaged;
@@ -234,7 +240,8 @@ Finding Verifier::CheckBlob(const std::string& blob) const {
   }
   const base::Digest digest = base::Digest::FromBytes(blob);
   // One that came since they were read was checked when it was written.
-  if (!good_blobs_.contains(digest) && !parts_.blobs->IsGood(digest)) {
+  if (!good_blobs_.contains(digest) &&
+      !*parts_.blobs->IsGood(digest, [] { return true; })) {
     return {absl::StrCat("its blob ", digest.ToHex(), " is lost"), true};
   }
   return {};

@@ -234,5 +234,24 @@ TEST_F(VerifyTest, ItCanBeCancelled) {
   EXPECT_TRUE(Use().has_value());
 }
 
+// It may take seconds to read one.
+TEST_F(VerifyTest, WithinABlobItTellsHowFarItIsAndCanBeCancelled) {
+  std::optional<Progress> in_first;
+  EXPECT_TRUE(absl::IsCancelled(
+      cache_
+          ->Verify([&](const Progress& progress) {
+            if (absl::string_view(progress.what) == "checking blobs") {
+              in_first = progress;
+            }
+            return !in_first.has_value();
+          })
+          .status()));
+  ASSERT_TRUE(in_first.has_value());
+  EXPECT_EQ(in_first->done, 0U);
+  EXPECT_EQ(in_first->total, Files("blobs").size());
+  EXPECT_THAT(Files("quarantine"), IsEmpty());
+  EXPECT_TRUE(Use().has_value());
+}
+
 }  // namespace
 }  // namespace vt::cache
