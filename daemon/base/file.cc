@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
 
@@ -49,17 +50,22 @@ absl::StatusOr<std::string> ReadFile(absl::string_view path) {
 
 absl::Status ReadPieces(
     int fd, const std::function<absl::Status(absl::string_view)>& take) {
-  std::string buffer(kPieceSize, '\0');
+  // Most files are small: with room for them, and to see that they end.
+  struct stat st = {};
+  const bool is_small = ::fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+                        static_cast<uint64_t>(st.st_size) < kPieceSize;
+  const size_t size =
+      is_small ? static_cast<size_t>(st.st_size) + 1 : kPieceSize;
+  const auto buffer = std::make_unique_for_overwrite<char[]>(size);
   size_t filled = 0;
   while (true) {
-    const ssize_t n =
-        ::read(fd, buffer.data() + filled, buffer.size() - filled);
+    const ssize_t n = ::read(fd, buffer.get() + filled, size - filled);
     if (n < 0 && errno != EINTR) {
       return ErrnoToStatus(errno, "read");
     }
     filled += n > 0 ? static_cast<size_t>(n) : 0;
-    if (filled > 0 && (filled == buffer.size() || n == 0)) {
-      VT_RETURN_IF_ERROR(take(absl::string_view(buffer.data(), filled)));
+    if (filled > 0 && (filled == size || n == 0)) {
+      VT_RETURN_IF_ERROR(take(absl::string_view(buffer.get(), filled)));
       filled = 0;
     }
     if (n == 0) {

@@ -28,8 +28,8 @@ absl::Status WriteFileAtomic(absl::string_view path, absl::string_view data,
 // Creates `path` and its missing parents, each with `mode`. OK if it is there.
 absl::Status MakeDirectories(absl::string_view path, mode_t mode);
 
-// Reads `fd` to its end and gives the bytes to `take` in pieces of kPieceSize,
-// the last one smaller; never an empty one. Stops at the first error of `take`.
+// Reads `fd` to its end and gives the bytes to `take` in pieces of kPieceSize at
+// most, never an empty one. Stops at the first error of `take`.
 inline constexpr size_t kPieceSize = size_t{256} << 10;
 absl::Status ReadPieces(
     int fd, const std::function<absl::Status(absl::string_view)>& take);

@@ -102,25 +102,27 @@ class Decoder {
         0U) {
       context_.reset(context);
     }
-    out_.resize(base::kPieceSize);
   }
 
   absl::Status Append(absl::string_view in) {
     if (context_ == nullptr) {
       return absl::ResourceExhaustedError("no memory to decompress with");
     }
+    if (out_ == nullptr) {
+      VT_RETURN_IF_ERROR(Begin(&in));
+    }
     // Also once more when all was taken: the output may not have been.
     while (hint_ != 0) {
-      size_t out = out_.size();
+      size_t out = out_size_;
       size_t taken = in.size();
-      hint_ = LZ4F_decompress(context_.get(), out_.data(), &out, in.data(),
+      hint_ = LZ4F_decompress(context_.get(), out_.get(), &out, in.data(),
                               &taken, nullptr);
       if (LZ4F_isError(hint_) != 0U) {
         return absl::DataLossError("a damaged frame");
       }
       in.remove_prefix(taken);
       if (out > 0) {
-        VT_RETURN_IF_ERROR(sink_(absl::string_view(out_.data(), out)));
+        VT_RETURN_IF_ERROR(sink_(absl::string_view(out_.get(), out)));
       } else if (in.empty() || taken == 0) {
         break;
       }
@@ -132,9 +134,27 @@ class Decoder {
   bool is_complete() const { return hint_ == 0; }
 
  private:
+  // Makes room for what comes out: all of it, if that is little.
+  absl::Status Begin(absl::string_view* in) {
+    LZ4F_frameInfo_t info = {};
+    size_t taken = in->size();
+    if (LZ4F_isError(LZ4F_getFrameInfo(context_.get(), &info, in->data(),
+                                       &taken)) != 0U) {
+      return absl::DataLossError("a damaged frame");
+    }
+    in->remove_prefix(taken);
+    const bool is_small =
+        info.contentSize != 0 && info.contentSize < base::kPieceSize;
+    out_size_ =
+        is_small ? static_cast<size_t>(info.contentSize) : base::kPieceSize;
+    out_ = std::make_unique_for_overwrite<char[]>(out_size_);
+    return absl::OkStatus();
+  }
+
   const BlobSink& sink_;
   std::unique_ptr<LZ4F_dctx, FreeDecoder> context_;
-  std::string out_;
+  std::unique_ptr<char[]> out_;
+  size_t out_size_ = 0;
   size_t hint_ = 1;
 };
 
