@@ -289,7 +289,9 @@ void ActionImpl::OnFound(Found found) {
   globs_before_ = std::move(found.globs_before);
   missed_ = std::move(found);
   TransitionTo(State::kQueued);
-  if (engine_->slots.Acquire(context_, id_, [this] { RunInTurn(); })) {
+  if (engine_->slots.Acquire(context_,
+                             /*is_nested=*/context_->enclosing.id != 0, id_,
+                             [this] { RunInTurn(); })) {
     RunInTurn();
   } else if (engine_->in_flight.IsAwaitedInside(FlightKey())) {
     engine_->slots.Hurry(id_);
@@ -438,7 +440,8 @@ void ActionImpl::SetPaused(bool paused) {
 void ActionImpl::OnEnd(TaskEnd end) {
   TransitionTo(State::kEnding);
   process_ = nullptr;
-  engine_->slots.Release(id_);  // another may run while this is stored
+  // Another may run while this is stored.
+  engine_->slots.Release(id_, /*was_killed=*/end.status.code != 0);
   end_ = std::move(end);
   was_tracked_ = end_.accesses.has_value();
   NoteTracked();

@@ -7,14 +7,37 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/status.h"
+#include "daemon/exec/process_tree.h"
 
 namespace vt::run {
+namespace {
+
+// Also if that cannot be seen.
+bool HasOpen(pid_t pid, const std::string& path) {
+  std::error_code error;
+  const std::filesystem::directory_iterator end;
+  std::filesystem::directory_iterator at(absl::StrCat("/proc/", pid, "/fd"),
+                                         error);
+  for (; !error && at != end; at.increment(error)) {
+    std::error_code gone;
+    if (std::filesystem::read_symlink(at->path(), gone) == path) {
+      return true;
+    }
+  }
+  // ENOENT, ESRCH: it has ended.
+  return error && error != std::errc::no_such_file_or_directory &&
+         error != std::errc::no_such_process;
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Jobserver>> Jobserver::Open(
     loop::EventLoop* loop, std::string path, int tokens) {
@@ -29,7 +52,7 @@ absl::StatusOr<std::unique_ptr<Jobserver>> Jobserver::Open(
   }
   auto self = absl::WrapUnique(
       new Jobserver(loop, std::move(path), tokens, std::move(fifo)));
-  self->Refill();
+  self->Refill(/*held=*/0);
   return self;
 }
 
@@ -75,12 +98,24 @@ void Jobserver::WhenFree(std::function<void()> then) {
       });
 }
 
-void Jobserver::Refill() {
+void Jobserver::Refill(int held) {
   while (Take()) {
   }
-  for (int i = 0; i < tokens_; ++i) {
+  for (int i = held; i < tokens_; ++i) {
     Put();
   }
+}
+
+bool Jobserver::IsInUse() const {
+  const pid_t self = ::getpid();
+  for (const exec::ProcessEntry& process :
+       exec::TreeOf(self, exec::ListProcesses())) {
+    if (process.pid != self && process.state != 'Z' &&
+        HasOpen(process.pid, path_)) {
+      return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace vt::run

@@ -39,9 +39,12 @@ class Jobserver {
   void Put();
   // Calls `then` once, when one may be there. The last call counts.
   void WhenFree(std::function<void()> then);
-  // Nobody has any: all are there again. What a tool held that was killed is
-  // found this way (make's manual leaves it lost).
-  void Refill();
+  // No tool has any: all but `held` are there again. What a tool held that was
+  // killed is found this way (make's manual leaves it lost).
+  void Refill(int held);
+  // Whether a process below this one has the fifo: who holds a token has it
+  // open, to give it back. Blocking: 10 us a process of the machine.
+  bool IsInUse() const;
 
  private:
   Jobserver(loop::EventLoop* loop, std::string path, int tokens,

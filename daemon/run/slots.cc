@@ -14,9 +14,11 @@ void Slots::SetLimit(int limit, bool soft) {
   ServeNext();
 }
 
-bool Slots::Acquire(Run run, ActionId id, std::function<void()> then) {
+bool Slots::Acquire(Run run, bool is_nested, ActionId id,
+                    std::function<void()> then) {
   Line& line = lines_[run];
-  if (line.held == 0) {
+  line.is_nested = is_nested;
+  if (MayExceed(line)) {
     Hold(run, id, tokens_ != nullptr && tokens_->Take());
     return true;
   }
@@ -28,15 +30,25 @@ bool Slots::Acquire(Run run, ActionId id, std::function<void()> then) {
   return false;
 }
 
-void Slots::Release(ActionId id) {
+int Slots::HeldTokens() const {
+  return static_cast<int>(std::count_if(
+      holders_.begin(), holders_.end(),
+      [](const auto& holder) { return holder.second.has_token; }));
+}
+
+void Slots::Release(ActionId id, bool was_killed) {
   if (const auto holder = holders_.find(id); holder != holders_.end()) {
     const Run run = holder->second.run;
     if (holder->second.has_token) {
       tokens_->Put();
     }
     holders_.erase(holder);
-    if (holders_.empty() && tokens_ != nullptr) {
-      tokens_->Refill();
+    if (tokens_ != nullptr) {
+      may_miss_tokens_ = may_miss_tokens_ || was_killed;
+      if (holders_.empty() || (may_miss_tokens_ && !tokens_->IsInUse())) {
+        tokens_->Refill(HeldTokens());
+        may_miss_tokens_ = false;
+      }
     }
     --lines_[run].held;
     Forget(run);
@@ -99,12 +111,13 @@ void Slots::Forget(Run run) {
   }
 }
 
-// The run with the fewest slots; of equals the one that waits for its turn the
-// longest. One that has none left is served even above the limit.
+// Who gets one in any case; else the run with the fewest slots, of equals the
+// one that waits for its turn the longest.
 void Slots::ServeNext() {
   while (true) {
-    const auto rank = [](const Line& of) {
-      return std::make_tuple(of.waiting.empty(), of.held, of.served);
+    const auto rank = [this](const Line& of) {
+      return std::make_tuple(of.waiting.empty(), !MayExceed(of), of.held,
+                             of.served);
     };
     const auto next = std::min_element(lines_.begin(), lines_.end(),
                                        [&](const auto& a, const auto& b) {
@@ -114,7 +127,7 @@ void Slots::ServeNext() {
       return;
     }
     bool has_token = tokens_ != nullptr;
-    if (next->second.held == 0) {
+    if (MayExceed(next->second)) {
       has_token = has_token && tokens_->Take();
     } else if (!TakeFree()) {
       return;

@@ -24,20 +24,23 @@ class Slots {
   using Run = const void*;
 
   // Of the machine; 0: none. A lower one counts for who comes from now on.
-  // `soft`: a run that is alone is not held by it.
+  // `soft`: a run that is alone is not held by it, and each may have one.
   void SetLimit(int limit, bool soft);
 
   // Where each slot is also a token; null: nowhere. Nobody holds a slot.
   void SetTokens(Jobserver* tokens) { tokens_ = tokens; }
 
   // Takes a slot for `id` and returns true, or queues: `then` is called once it
-  // has one. A run that holds none gets one at once, limit or not: it may be
-  // inside of an action that waits for it (decisions H2).
-  bool Acquire(Run run, ActionId id, std::function<void()> then);
+  // has one. `is_nested`: the run is inside of an action, which holds a slot
+  // and waits for it; so it gets its first one at once, limit or not (decisions
+  // H2).
+  bool Acquire(Run run, bool is_nested, ActionId id,
+               std::function<void()> then);
 
   // Gives the slot of `id` back, or leaves the queue; nothing if it has
-  // neither. Who is next is called from here.
-  void Release(ActionId id);
+  // neither. Who is next is called from here. `was_killed`: tools of it may
+  // have kept their tokens.
+  void Release(ActionId id, bool was_killed = false);
 
   // If `id` is queued, it gets a slot now, limit or not: somebody waits for it
   // who holds one.
@@ -56,6 +59,7 @@ class Slots {
     bool has_token;
   };
   struct Line {
+    bool is_nested = false;
     int held = 0;
     uint64_t served = 0;  // when it got its last slot
     std::deque<Waiter> waiting;
@@ -64,9 +68,13 @@ class Slots {
   bool HasFree() const {
     return limit_ == 0 || held() < limit_ || (soft_ && lines_.size() == 1);
   }
-  // Whether a further slot for a run that has some can be had; if so it has its
-  // token.
+  // Whether it gets one in any case: its first.
+  bool MayExceed(const Line& line) const {
+    return line.held == 0 && (line.is_nested || soft_);
+  }
+  // Whether a slot can be had that is free; if so it has its token.
   bool TakeFree();
+  int HeldTokens() const;
   // Takes `id` out of the queue; nullopt if it is in none. `*run`: whose.
   std::optional<Waiter> LeaveLine(ActionId id, Run* run);
   void Hold(Run run, ActionId id, bool has_token);
@@ -77,6 +85,7 @@ class Slots {
   bool soft_ = false;
   uint64_t now_ = 0;  // counts the slots that were given
   Jobserver* tokens_ = nullptr;
+  bool may_miss_tokens_ = false;  // a tool was killed
   std::map<ActionId, Holder> holders_;
   std::map<Run, Line> lines_;  // of runs that hold, or wait for, something
 };

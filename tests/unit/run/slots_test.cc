@@ -17,15 +17,15 @@ class SlotsTest : public testing::Test {
  protected:
   // Actions of run a are 1, 2, ..., of run b 11, 12, ...
   bool Acquire(ActionId id) {
-    return slots_.Acquire(id > 20   ? &c_
-                          : id > 10 ? &b_
-                                    : &a_,
-                          id, [this, id] { served_.push_back(id); });
+    const char* const run = id > 20 ? &c_ : id > 10 ? &b_ : &a_;
+    return slots_.Acquire(run, run == nested_, id,
+                          [this, id] { served_.push_back(id); });
   }
 
   Slots slots_;
   std::vector<ActionId> served_;
   char a_ = 0, b_ = 0, c_ = 0;
+  const char* nested_ = nullptr;  // runs inside of an action of another
 };
 
 TEST_F(SlotsTest, WithoutALimitEverybodyGetsOne) {
@@ -44,11 +44,30 @@ TEST_F(SlotsTest, TheLimitIsForAllRunsTogether) {
   EXPECT_EQ(slots_.held(), 3);
 }
 
-TEST_F(SlotsTest, ARunThatHoldsNothingNeverWaits) {
+TEST_F(SlotsTest, ANestedRunThatHoldsNothingNeverWaits) {
   slots_.SetLimit(1, /*soft=*/false);
+  nested_ = &b_;
   EXPECT_TRUE(Acquire(1));
   EXPECT_TRUE(Acquire(11));
   EXPECT_FALSE(Acquire(12));
+  EXPECT_FALSE(Acquire(21));
+  slots_.Release(11);
+  EXPECT_THAT(served_, ElementsAre(12));
+  slots_.Release(12);
+  EXPECT_THAT(served_, ElementsAre(12));
+  slots_.Release(1);
+  EXPECT_THAT(served_, ElementsAre(12, 21));
+}
+
+TEST_F(SlotsTest, AnotherRunWaitsForItsFirst) {
+  slots_.SetLimit(2, /*soft=*/false);
+  EXPECT_TRUE(Acquire(1));
+  EXPECT_TRUE(Acquire(2));
+  EXPECT_FALSE(Acquire(3));
+  EXPECT_FALSE(Acquire(11));
+  EXPECT_EQ(slots_.held(), 2);
+  slots_.Release(2);  // it holds less
+  EXPECT_THAT(served_, ElementsAre(11));
 }
 
 TEST_F(SlotsTest, WhoHoldsLessIsNext) {
@@ -85,12 +104,12 @@ TEST_F(SlotsTest, ALateRunIsServedBeforeTheBacklogOfAnother) {
   Acquire(2);
   Acquire(3);
   Acquire(4);
-  EXPECT_TRUE(Acquire(11));
+  Acquire(11);
   Acquire(12);
-  slots_.Release(1);  // three were held: still at the limit
-  EXPECT_THAT(served_, IsEmpty());
-  slots_.Release(2);
-  EXPECT_THAT(served_, ElementsAre(3));
+  slots_.Release(1);
+  EXPECT_THAT(served_, ElementsAre(11));
+  slots_.Release(2);  // a has none
+  EXPECT_THAT(served_, ElementsAre(11, 3));
 }
 
 TEST_F(SlotsTest, ASoftLimitIsForSeveralRuns) {
