@@ -99,6 +99,7 @@ class ActionCacheImpl final : public ActionCache {
   absl::StatusOr<VerifyReport> Verify(const Pace& pace) override;
   bool NeedsSweep(const Limits& limits) override;
   void SaveHits() override;
+  void GiveBack() override;
   std::string health() const override;
   std::string notice() const override { return notice_; }
   void Close() override;
@@ -521,6 +522,13 @@ void ActionCacheImpl::SaveHits() {
     if (MayWrite()) {
       NoteWrite(files_.Save());
     }
+  }
+}
+
+void ActionCacheImpl::GiveBack() {
+  const Use use(this);
+  if (use.is_open() && MayWrite()) {
+    NoteWrite(database_->GiveBack());
   }
 }
 

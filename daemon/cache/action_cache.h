@@ -221,6 +221,8 @@ class ActionCache {
   // Writes down what may be lost, and would hold up a store: which results were
   // hit, and the digests of files. Blocking; nobody waits for it.
   virtual void SaveHits() = 0;
+  // Gives back the memory that a cache can do without that has rested.
+  virtual void GiveBack() = 0;
 
   // Empty: healthy. Else one sentence with the remedy.
   virtual std::string health() const = 0;

@@ -87,7 +87,12 @@ void Housekeeping::ShowUp() {
     Look();
     if (std::exchange(worked_, false)) {
       // Not right after a run: the next one would wait for the allocator.
-      background_.Submit([] { ::malloc_trim(0); });
+      background_.Submit([cache = cache_] {
+        if (cache != nullptr) {
+          cache->GiveBack();
+        }
+        ::malloc_trim(0);
+      });
     }
     ShowUp();
   });

@@ -35,6 +35,9 @@ constexpr std::array<const char*, kTableCount> kTableNames = {
     "own_outputs", "positions", "files",     "usage"};
 constexpr char kFormatKey[] = "format";
 constexpr char kLockName[] = "vtask.lock";
+constexpr size_t kBlockCache = 8 << 20;
+// Less in memory is not worth a file for each table (GiveBack).
+constexpr uint64_t kSmallTables = 1 << 20;
 
 rocksdb::Slice ToSlice(absl::string_view s) { return {s.data(), s.size()}; }
 absl::string_view ToView(const rocksdb::Slice& s) {
@@ -117,7 +120,8 @@ absl::StatusOr<base::UniqueFd> TakeLock(const std::string& directory) {
 }
 
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeDescriptors(
-    const rocksdb::DBOptions& options, const std::string& directory);
+    const rocksdb::DBOptions& options, const std::string& directory,
+    const std::shared_ptr<rocksdb::Cache>& cache);
 
 class RocksDatabase final : public Database {
  public:
@@ -131,11 +135,12 @@ class RocksDatabase final : public Database {
   absl::Status OpenFiles() {
     const rocksdb::DBOptions options = MakeOptions();
     rocksdb::DB* db = nullptr;
-    VT_RETURN_IF_ERROR(base::Annotate(
-        ToStatus(rocksdb::DB::Open(options, directory_,
-                                   MakeDescriptors(options, directory_),
-                                   &handles_, &db)),
-        absl::StrCat("opening `", directory_, "`")));
+    VT_RETURN_IF_ERROR(
+        base::Annotate(ToStatus(rocksdb::DB::Open(
+                           options, directory_,
+                           MakeDescriptors(options, directory_, block_cache_),
+                           &handles_, &db)),
+                       absl::StrCat("opening `", directory_, "`")));
     db_.reset(db);
     return base::Annotate(CheckFormat(),
                           absl::StrCat("opening `", directory_, "`"));
@@ -233,6 +238,18 @@ class RocksDatabase final : public Database {
     return ToStatus(db_->Flush(rocksdb::FlushOptions(), handles_));
   }
 
+  absl::Status GiveBack() override {
+    const Use use(this);
+    VT_RETURN_IF_ERROR(CheckOpen());
+    block_cache_->EraseUnRefEntries();
+    uint64_t unwritten = 0;
+    return db_->GetAggregatedIntProperty(
+               rocksdb::DB::Properties::kCurSizeAllMemTables, &unwritten) &&
+                   unwritten > kSmallTables
+               ? ToStatus(db_->Flush(rocksdb::FlushOptions(), handles_))
+               : absl::OkStatus();
+  }
+
   const std::string& notice() const override { return notice_; }
 
   // Compares the stored format with ours; see Open.
@@ -324,6 +341,8 @@ class RocksDatabase final : public Database {
   const std::string directory_;
   // Before db_: given back last.
   const base::UniqueFd lock_;
+  const std::shared_ptr<rocksdb::Cache> block_cache_ =
+      rocksdb::NewLRUCache(kBlockCache);
   // Calls under way, also inside of each other: Clear waits until there is none
   // and keeps the lock, the one of ours with I/O under it.
   mutable base::Mutex mutex_;
@@ -337,9 +356,9 @@ class RocksDatabase final : public Database {
 // The default family, ours in the order of Table, then whatever else a newer
 // vtask put there (RocksDB opens all or nothing).
 std::vector<rocksdb::ColumnFamilyDescriptor> MakeDescriptors(
-    const rocksdb::DBOptions& options, const std::string& directory) {
-  const rocksdb::ColumnFamilyOptions table_options =
-      MakeTableOptions(rocksdb::NewLRUCache(8 << 20));
+    const rocksdb::DBOptions& options, const std::string& directory,
+    const std::shared_ptr<rocksdb::Cache>& cache) {
+  const rocksdb::ColumnFamilyOptions table_options = MakeTableOptions(cache);
   std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
   descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, table_options);
   for (const char* name : kTableNames) {

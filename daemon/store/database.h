@@ -79,6 +79,8 @@ class Database {
   virtual uint64_t DiskBytes() const = 0;
   // Moves what only the log holds into tables, so that the next Open is short.
   virtual absl::Status Flush() = 0;
+  // Gives back the memory that it can do without; for when it has rested.
+  virtual absl::Status GiveBack() = 0;
   // Not empty: one sentence for people, about an older format that was dropped.
   virtual const std::string& notice() const = 0;
 };

@@ -43,6 +43,7 @@ class FaultInjectingDatabase final : public store::Database {
   absl::Status Clear() override { return real_->Clear(); }
   uint64_t DiskBytes() const override { return real_->DiskBytes(); }
   absl::Status Flush() override { return real_->Flush(); }
+  absl::Status GiveBack() override { return real_->GiveBack(); }
   const std::string& notice() const override { return real_->notice(); }
 
  private:

@@ -119,6 +119,26 @@ TEST_F(DatabaseTest, ClearLeavesOnlyTheFormat) {
   EXPECT_THAT(database->Get(Table::kMeta, "format"), IsOkAndHolds("1"));
 }
 
+TEST_F(DatabaseTest, GivesMuchThatIsInMemoryBackToTheDisk) {
+  const auto tables = [this] {
+    int count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(Directory())) {
+      count += entry.path().extension() == ".sst" ? 1 : 0;
+    }
+    return count;
+  };
+  const std::unique_ptr<Database> database = Open();
+  Put(database.get(), Table::kWeak, "little", "v");
+  EXPECT_THAT(database->GiveBack(), IsOk());
+  EXPECT_EQ(tables(), 0);
+  Put(database.get(), Table::kResults, "much", std::string(2 << 20, 'x'));
+  EXPECT_THAT(database->GiveBack(), IsOk());
+  EXPECT_GT(tables(), 0);
+  EXPECT_THAT(database->Get(Table::kWeak, "little"), IsOkAndHolds("v"));
+  EXPECT_THAT(database->Get(Table::kResults, "much"),
+              IsOkAndHolds(std::string(2 << 20, 'x')));
+}
+
 TEST_F(DatabaseTest, ADamagedDatabaseIsDataLoss) {
   Open().reset();
   std::ofstream(Directory() + "/CURRENT") << "nonsense";
