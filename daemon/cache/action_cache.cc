@@ -62,11 +62,11 @@ class ActionCacheImpl final : public ActionCache {
   }
   ~ActionCacheImpl() override { Close(); }
 
-  LookupResult Lookup(const ActionKey& key) override {
-    return Find(key, /*is_use=*/true);
+  LookupResult Lookup(const ActionKey& key, const Evaluation& before) override {
+    return Find(key, before, /*is_use=*/true);
   }
   LookupResult Peek(const ActionKey& key) override {
-    return Find(key, /*is_use=*/false);
+    return Find(key, {}, /*is_use=*/false);
   }
   Details Describe(const ActionKey& key, const LookupResult& found) override;
   ResultComparison Compare(const base::Digest& before,
@@ -142,7 +142,8 @@ class ActionCacheImpl final : public ActionCache {
   };
 
   fingerprint::World MakeWorld(const ActionKey& key, const base::Digest& weak);
-  LookupResult Find(const ActionKey& key, bool is_use);
+  LookupResult Find(const ActionKey& key, const Evaluation& before,
+                    bool is_use);
   CacheParts Parts() {
     return {database_.get(), &blobs_, &in_use_, &write_mutex_};
   }
@@ -234,7 +235,8 @@ bool ActionCacheImpl::IsOwnMode(const base::Digest& weak,
   return use.is_open() && cache::IsOwnMode(*database_, weak, path, mode);
 }
 
-LookupResult ActionCacheImpl::Find(const ActionKey& key, bool is_use) {
+LookupResult ActionCacheImpl::Find(const ActionKey& key,
+                                   const Evaluation& before, bool is_use) {
   const Use use(this);
   if (!use.is_open()) {
     LookupResult closed;
@@ -244,7 +246,7 @@ LookupResult ActionCacheImpl::Find(const ActionKey& key, bool is_use) {
   }
   const base::Digest weak = fingerprint::WeakFingerprint(key.description);
   Search search(*database_, in_use_, key, weak, MakeWorld(key, weak));
-  LookupResult found = search.Find();
+  LookupResult found = search.Find(before);
   if (found.hit.has_value() && is_use) {
     pending_hits_.Note(UseOf(key, *found.hit), now_());
     Touch(key, weak, search, *found.hit);
@@ -343,8 +345,11 @@ std::optional<NotStored> ActionCacheImpl::Store(const ActionKey& key,
   }
   durations_.Note(key.root, key.position, action.result.duration_us());
   if (stored != nullptr) {
-    *stored = {action.strong, std::move(action.path_set),
-               std::move(action.result), std::move(lease)};
+    *stored = {action.strong,
+               std::move(action.path_set),
+               std::move(action.result),
+               std::move(lease),
+               {}};
   }
   return std::nullopt;
 }

@@ -26,6 +26,7 @@
 #include "daemon/cache/compare.h"
 #include "daemon/cache/details.h"
 #include "daemon/cache/in_use.h"
+#include "daemon/cache/parts.h"
 #include "daemon/cache/upkeep.h"
 #include "daemon/fingerprint/file_digests.h"
 #include "vtask/storage/v1/storage.pb.h"
@@ -53,6 +54,7 @@ struct Hit {
   // Garbage collection leaves the result, and what it names, while this is
   // held.
   std::shared_ptr<const Lease> lease;
+  Evaluation evaluation;  // for the next lookup
 };
 // That a result served an action: garbage collection goes by it.
 struct HitUse {
@@ -139,7 +141,11 @@ class ActionCache {
       std::function<absl::Time()> now);
   virtual ~ActionCache() = default;
 
-  virtual LookupResult Lookup(const ActionKey& key) = 0;
+  LookupResult Lookup(const ActionKey& key) { return Lookup(key, {}); }
+  // `before`: that of the last hit of the same `key`. If all of it still comes
+  // to the same, so does this lookup, and looks only at what is not current.
+  virtual LookupResult Lookup(const ActionKey& key,
+                              const Evaluation& before) = 0;
   // As Lookup, but leaves no trace: it is no use of the result.
   virtual LookupResult Peek(const ActionKey& key) = 0;
 

@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/consulted.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/cache/obstacles.h"
@@ -45,6 +46,13 @@ void DropImplied(std::vector<Difference>* differences) {
       differences->end());
 }
 
+// To who notes what this thread consults.
+void NoteWhole(Evaluation evaluation) {
+  for (Evaluation::Part& part : evaluation.parts) {
+    base::NotesOfThread()->Add(std::move(part.consulted));
+  }
+}
+
 }  // namespace
 
 using store::Table;
@@ -64,8 +72,16 @@ Search::Search(const store::Database& database, const InUse& in_use,
       world_(std::move(world)),
       evaluator_(&world_) {}
 
-LookupResult Search::Find() {
+LookupResult Search::Find(const Evaluation& before) {
   LookupResult found;
+  if (!before.path_set.empty()) {
+    absl::StatusOr<Hit> hit = TryAgain(before);
+    if (hit.ok()) {
+      hit_index_ = 0;
+      found.hit = *std::move(hit);
+      return found;
+    }
+  }
   std::string note;
   absl::StatusOr<WeakEntry> entry =
       LoadRecord<WeakEntry>(database_, Table::kWeak, weak_.AsBytes());
@@ -75,7 +91,7 @@ LookupResult Search::Find() {
     note = std::string(entry.status().message());
   }
   for (int i = 0; i < known_.path_sets_size(); ++i) {
-    absl::StatusOr<Hit> hit = TryPathSet(known_.path_sets(i).path_set());
+    absl::StatusOr<Hit> hit = TryPathSet(i);
     if (hit.ok()) {
       hit_index_ = i;
       found.hit = *std::move(hit);
@@ -92,23 +108,94 @@ LookupResult Search::Find() {
   return found;
 }
 
-// Phase two for one path set. NOT_FOUND: no result.
-absl::StatusOr<Hit> Search::TryPathSet(const std::string& digest) {
+// Phase two where it is known what it came to. NOT_FOUND: to something else.
+absl::StatusOr<Hit> Search::TryAgain(const Evaluation& before) const {
+  Hit hit;
+  VT_ASSIGN_OR_RETURN(
+      hit.path_set,
+      LoadRecord<PathSet>(database_, Table::kPathSets, before.path_set));
+  const std::vector<std::vector<int>> parts = PartsOf(hit.path_set);
+  if (parts.size() != before.parts.size()) {
+    return absl::NotFoundError("nothing is known of it");
+  }
+  hit.evaluation = before;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Evaluation::Part& part = hit.evaluation.parts[i];
+    if (part.is_current) {
+      continue;
+    }
+    const base::ConsultedScope scope(&part.consulted);
+    std::vector<Value> values;
+    for (const int index : parts[i]) {
+      values.push_back(
+          fingerprint::Observe(hit.path_set.observations(index), world_));
+    }
+    if (fingerprint::ValuesDigest(values) != part.values) {
+      return absl::NotFoundError("something has changed");
+    }
+  }
+  hit.strong = before.strong;
+  VT_RETURN_IF_ERROR(LoadResultOf(&hit));
+  return hit;
+}
+
+// All of `path_set`; in parts, if somebody notes what is consulted.
+std::vector<Value> Search::Evaluate(const PathSet& path_set,
+                                    Evaluation* evaluation) {
+  if (base::NotesOfThread() == nullptr) {
+    return evaluator_.Evaluate(path_set);
+  }
+  std::vector<Value> values(static_cast<size_t>(path_set.observations_size()));
+  for (const std::vector<int>& indices : PartsOf(path_set)) {
+    Evaluation::Part& part = evaluation->parts.emplace_back();
+    const base::ConsultedScope scope(&part.consulted);
+    std::vector<Value> of_part;
+    for (const int index : indices) {
+      of_part.push_back(evaluator_.Observe(path_set.observations(index)));
+    }
+    part.values = fingerprint::ValuesDigest(of_part);
+    for (size_t i = 0; i < indices.size(); ++i) {
+      values[static_cast<size_t>(indices[i])] = std::move(of_part[i]);
+    }
+  }
+  return values;
+}
+
+// Phase two for one path set of the weak fingerprint. NOT_FOUND: no result.
+absl::StatusOr<Hit> Search::TryPathSet(int index) {
+  const std::string& digest = known_.path_sets(index).path_set();
   Hit hit;
   VT_ASSIGN_OR_RETURN(hit.path_set,
                       LoadRecord<PathSet>(database_, Table::kPathSets, digest));
+  std::vector<Value> values = Evaluate(hit.path_set, &hit.evaluation);
+  hit.evaluation.path_set = digest;
   hit.strong = fingerprint::StrongFingerprint(
       weak_, base::Digest::FromBytes(digest),
-      ForFingerprint(hit.path_set, evaluator_.Evaluate(hit.path_set)));
-  hit.lease = in_use_.LeaseResult(hit.strong);  // first: see InUse
-  VT_ASSIGN_OR_RETURN(hit.result, LoadResult(database_, hit.strong, key_.root));
-  if (hit.result.values_size() != hit.path_set.observations_size()) {
+      ForFingerprint(hit.path_set, std::move(values)));
+  hit.evaluation.strong = hit.strong;
+  const absl::Status loaded = LoadResultOf(&hit);
+  if (!loaded.ok() || index > 0) {
+    // What an earlier path set asked was not asked again (Evaluator): only all
+    // of them together have consulted everything.
+    NoteWhole(std::move(hit.evaluation));
+    hit.evaluation = {};
+  }
+  VT_RETURN_IF_ERROR(loaded);
+  return hit;
+}
+
+// NOT_FOUND: there is none, or it may not be restored.
+absl::Status Search::LoadResultOf(Hit* hit) const {
+  hit->lease = in_use_.LeaseResult(hit->strong);  // first: see InUse
+  VT_ASSIGN_OR_RETURN(hit->result,
+                      LoadResult(database_, hit->strong, key_.root));
+  if (hit->result.values_size() != hit->path_set.observations_size()) {
     return absl::DataLossError("a result does not fit its path set");
   }
-  if (!FindObstacles(key_.root, hit.result, world_.files).empty()) {
+  if (!FindObstacles(key_.root, hit->result, world_.files).empty()) {
     return absl::NotFoundError("something is in the way of its outputs");
   }
-  return hit;
+  return absl::OkStatus();
 }
 
 Miss Search::Explain() {

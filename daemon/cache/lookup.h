@@ -12,6 +12,7 @@
 #include "daemon/cache/details.h"
 #include "daemon/cache/evaluate.h"
 #include "daemon/cache/in_use.h"
+#include "daemon/cache/parts.h"
 #include "daemon/fingerprint/observe.h"
 #include "daemon/store/database.h"
 #include "vtask/storage/v1/storage.pb.h"
@@ -30,9 +31,10 @@ class Search {
   Search& operator=(const Search&) = delete;
 
   // See ActionCache::Lookup.
-  LookupResult Find();
+  LookupResult Find(const Evaluation& before);
 
-  // After a Find that hit: the reference of the path set, and its place.
+  // After a Find that hit: the reference of the path set, and its place. One
+  // that was known before has none, and place 0.
   const vtask::storage::v1::WeakEntry::Ref& hit_ref() const {
     return known_.path_sets(hit_index_);
   }
@@ -42,7 +44,11 @@ class Search {
   Details Describe(const LookupResult& found);
 
  private:
-  absl::StatusOr<Hit> TryPathSet(const std::string& digest);
+  absl::StatusOr<Hit> TryAgain(const Evaluation& before) const;
+  absl::StatusOr<Hit> TryPathSet(int index);
+  std::vector<vtask::storage::v1::Value> Evaluate(
+      const vtask::storage::v1::PathSet& path_set, Evaluation* evaluation);
+  absl::Status LoadResultOf(Hit* hit) const;
   Miss Explain();
   bool CompareWith(const base::Digest& strong, Miss* miss);
   absl::StatusOr<vtask::storage::v1::PathSet> LoadPathSetOf(

@@ -248,6 +248,13 @@ void WalkValue(const Value& value, FingerprintSink* sink) {
   }
 }
 
+void WalkValues(const std::vector<Value>& values, FingerprintSink* sink) {
+  sink->Number("values", values.size());
+  for (const Value& value : values) {
+    WalkValue(value, sink);
+  }
+}
+
 }  // namespace
 
 uint32_t ComparedMode(Value::Type type, uint32_t mode) {
@@ -345,10 +352,13 @@ base::Digest StrongFingerprint(const base::Digest& weak,
   sink.Number("format", kFormat);
   sink.Bytes("weak", weak.AsBytes());
   sink.Bytes("path_set", path_set.AsBytes());
-  sink.Number("values", values.size());
-  for (const Value& value : values) {
-    WalkValue(value, &sink);
-  }
+  WalkValues(values, &sink);
+  return sink.Finish();
+}
+
+base::Digest ValuesDigest(const std::vector<Value>& values) {
+  HashingSink sink;
+  WalkValues(values, &sink);
   return sink.Finish();
 }
 

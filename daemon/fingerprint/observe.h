@@ -52,6 +52,8 @@ std::string AbsolutePath(const std::string& root, const std::string& path);
 base::Digest StrongFingerprint(
     const base::Digest& weak, const base::Digest& path_set,
     const std::vector<vtask::storage::v1::Value>& values);
+// Of some of them.
+base::Digest ValuesDigest(const std::vector<vtask::storage::v1::Value>& values);
 base::Digest PathSetDigest(const vtask::storage::v1::PathSet& path_set);
 
 // The permission bits that count: of a regular file whether its owner may

@@ -77,7 +77,8 @@ class ActionImpl final : public Action {
   void FailAsRecursion(absl::string_view how);
   void LookUp();
   bool MayBeKnown() const;
-  bool UseKnown();
+  KnownHitPtr WhatIsKnown() const;
+  void UseKnown(KnownHitPtr known);
   LookupFacts Facts() const {
     return {weak_, step_->tool_env_digest, step_->umask, cache_generation_};
   }
@@ -214,14 +215,15 @@ bool ActionImpl::MayBeKnown() const {
          context_->enclosing.id == 0;
 }
 
-bool ActionImpl::UseKnown() {
+// Null: nothing that counts for this lookup.
+KnownHitPtr ActionImpl::WhatIsKnown() const {
   // Steps before it may have changed something.
   engine_->options.watcher->Drain();
   KnownHitPtr known = engine_->known.hits.Find(context_->root, step_->position);
-  if (known == nullptr || !(known->facts == Facts()) ||
-      !known->lease->holds()) {
-    return false;
-  }
+  return known != nullptr && known->facts == Facts() ? known : nullptr;
+}
+
+void ActionImpl::UseKnown(KnownHitPtr known) {
   engine_->cache->NoteUse(known->use);
   Found found;
   found.restored = true;
@@ -229,18 +231,18 @@ bool ActionImpl::UseKnown() {
   found.saved_us = known->saved_us;
   known_ = std::move(known);
   Replay(std::move(found));
-  return true;
 }
 
 // Or forgets what was: this lookup is the last at its position.
 void ActionImpl::KeepKnown(const Found& found) {
-  if (found.lease == nullptr) {
+  if (found.leases.empty()) {
     engine_->known.hits.Forget(context_->root, step_->position);
     return;
   }
   KnownHit hit;
   hit.facts = Facts();
-  hit.lease = found.lease;
+  hit.evaluation = found.lookup.hit->evaluation;
+  hit.leases = found.leases;
   hit.strong = found.lookup.hit->strong;
   hit.use = engine_->cache->UseOf(Key(), *found.lookup.hit);
   hit.log = found.log;
@@ -254,7 +256,9 @@ void ActionImpl::LookUp() {
   cache_generation_ = engine_->cache->generation();
   FindOptions options;
   if (MayBeKnown()) {
-    if (UseKnown()) {
+    options.known = WhatIsKnown();
+    if (options.known != nullptr && AllHold(options.known->leases)) {
+      UseKnown(std::move(options.known));
       return;
     }
     options.watcher = engine_->options.watcher;

@@ -77,10 +77,44 @@ size_t SizeOf(const std::vector<storage::LogChunk>& log) {
   return size;
 }
 
+// What is known of it, with marks on what still holds.
+cache::Evaluation Now(const KnownHit& known) {
+  cache::Evaluation evaluation = known.evaluation;
+  for (size_t i = 0; i < evaluation.parts.size(); ++i) {
+    const watch::LeasePtr& lease = known.leases[i];
+    evaluation.parts[i].is_current = lease != nullptr && lease->holds();
+  }
+  return evaluation;
+}
+
+// Those that hold stay as they are.
+Leases TakeLeases(const std::string& root, const KnownHit* known,
+                  cache::Evaluation* evaluation,
+                  watch::Computation* computation) {
+  std::vector<const base::Consulted*> looked_at;
+  for (const cache::Evaluation::Part& part : evaluation->parts) {
+    if (!part.is_current) {
+      looked_at.push_back(&part.consulted);
+    }
+  }
+  const Leases taken = computation->Finish(root, looked_at);
+  Leases leases;
+  auto next = taken.begin();
+  for (size_t i = 0; i < evaluation->parts.size(); ++i) {
+    cache::Evaluation::Part& part = evaluation->parts[i];
+    leases.push_back(part.is_current ? known->leases[i] : *next++);
+    part.consulted = {};
+  }
+  leases.push_back(*next);
+  return leases;
+}
+
 Found Find(cache::ActionCache* cache, const cache::ActionKey& key,
            const FindOptions& options) {
   Found found;
-  found.lookup = cache->Lookup(key);
+  found.lookup =
+      cache->Lookup(key, options.known == nullptr ? cache::Evaluation{}
+                                                  : Now(*options.known));
   if (options.refresh && found.lookup.hit.has_value()) {
     found.lookup.hit.reset();
     found.forced = true;
@@ -110,9 +144,10 @@ Found FindResult(cache::ActionCache* cache, const cache::ActionKey& key,
                  const FindOptions& options) {
   watch::Computation computation(options.watcher);
   Found found = Find(cache, key, options);
-  if (found.restored && found.notes.empty() &&
+  if (found.restored && found.notes.empty() && options.watcher != nullptr &&
       SizeOf(found.log) <= kMaxKnownLog) {
-    found.lease = computation.Finish(key.root);
+    found.leases = TakeLeases(key.root, options.known.get(),
+                              &found.lookup.hit->evaluation, &computation);
   }
   return found;
 }

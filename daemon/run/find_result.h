@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "daemon/cache/action_cache.h"
+#include "daemon/run/known.h"
 #include "daemon/track/nested_changes.h"
 #include "daemon/watch/watcher.h"
 #include "vtask/storage/v1/storage.pb.h"
@@ -25,6 +26,8 @@ struct FindOptions {
   track::ChangeSink enclosing;
   // Null: nothing is leased.
   watch::Watcher* watcher = nullptr;
+  // That of the same key; may be null. What of it holds is not looked at.
+  KnownHitPtr known;
 };
 
 struct Found {
@@ -34,9 +37,9 @@ struct Found {
   bool restored = false;
   std::vector<vtask::storage::v1::LogChunk> log;
   int64_t saved_us = 0;
-  // That all of this would be found again: of a hit for which nothing had to be
-  // changed. May be null.
-  watch::LeasePtr lease;
+  // That all of this would be found again (KnownHit::leases). Empty if it is
+  // not to be kept.
+  Leases leases;
   std::vector<std::string> notes;
   // If it is to run: its explicit inputs as they are now.
   std::optional<vtask::storage::v1::Value> globs_before;

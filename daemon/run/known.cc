@@ -55,13 +55,17 @@ void Basis::Add(const Basis& other) {
   hits.insert(hits.end(), other.hits.begin(), other.hits.end());
 }
 
-bool Basis::Holds() const {
+bool AllHold(const Leases& leases) {
   return std::all_of(leases.begin(), leases.end(),
                      [](const watch::LeasePtr& lease) {
                        return lease != nullptr && lease->holds();
-                     }) &&
+                     });
+}
+
+bool Basis::Holds() const {
+  return AllHold(leases) &&
          std::all_of(hits.begin(), hits.end(), [](const KnownHitPtr& hit) {
-           return hit != nullptr && !hit->is_superseded && hit->lease->holds();
+           return hit != nullptr && !hit->is_superseded && AllHold(hit->leases);
          });
 }
 

@@ -45,10 +45,17 @@ struct LookupFacts {
   friend bool operator==(const LookupFacts& a, const LookupFacts& b) = default;
 };
 
-// A hit: the inputs are those of its result, and the outputs are in place.
+// Whether every one could be had, and holds.
+bool AllHold(const Leases& leases);
+
+// A hit: the inputs are those of its result, and the outputs are in place, as
+// long as all leases hold. Where only some do, the lookup is made again, but
+// looks at the other parts only.
 struct KnownHit {
   LookupFacts facts;
-  watch::LeasePtr lease;  // not null
+  cache::Evaluation evaluation;
+  // Of its parts, and as the last one that of the rest: the outputs.
+  Leases leases;
   base::Digest strong;
   cache::HitUse use;
   std::vector<vtask::storage::v1::LogChunk> log;
@@ -61,7 +68,7 @@ using KnownHitPtr = std::shared_ptr<const KnownHit>;
 
 // What an answer rests on.
 struct Basis {
-  Leases leases;                  // a null is one that could not be had
+  Leases leases;
   std::vector<KnownHitPtr> hits;  // the same
   void Add(const Basis& other);
   // Whether nothing of it has changed.

@@ -7,6 +7,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "daemon/base/consulted.h"
 #include "daemon/watch/watcher.h"
@@ -27,10 +28,15 @@ class Computation {
   ~Computation() = default;
 
   // Notes no more. As Watcher::Take.
-  LeasePtr Finish(const std::string& root) {
+  LeasePtr Finish(const std::string& root) { return Finish(root, {}).back(); }
+  // The same where parts of it were noted elsewhere, while it ran: a lease for
+  // each, and as the last one that for the rest.
+  std::vector<LeasePtr> Finish(const std::string& root,
+                               std::vector<const base::Consulted*> parts) {
     scope_.reset();
-    return watcher_ == nullptr ? nullptr
-                               : watcher_->Take(consulted_, root, since_);
+    parts.push_back(&consulted_);
+    return watcher_ == nullptr ? std::vector<LeasePtr>(parts.size())
+                               : watcher_->TakeEach(parts, root, since_);
   }
 
  private:

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <string>
@@ -60,6 +61,11 @@ struct Watcher::State {
     }
     std::function<bool(uint32_t)> IsLive() {
       return [this](uint32_t id) { return leases.contains(id); };
+    }
+    bool IsQuiet(const std::vector<Key>& keys, uint64_t since) const {
+      return std::all_of(keys.begin(), keys.end(), [&](const Key& key) {
+        return table.IsQuiet(key, since);
+      });
     }
     // Takes in all that has happened; proven by the cookie.
     bool Sync();
@@ -147,31 +153,37 @@ Watcher::Moment Watcher::Now() const {
 
 LeasePtr Watcher::Take(const base::Consulted& consulted,
                        const std::string& root, Moment since) {
+  return TakeEach({&consulted}, root, since).front();
+}
+
+std::vector<LeasePtr> Watcher::TakeEach(
+    const std::vector<const base::Consulted*>& parts, const std::string& root,
+    Moment since) {
+  std::vector<LeasePtr> leases(parts.size());
   const base::MutexLock lock(&state_->mutex);
   State::Guarded& guarded = state_->guarded;
-  if (consulted.unwatchable || !guarded.Sync()) {
-    return nullptr;
+  if (!guarded.Sync()) {
+    return leases;
   }
-  if (guarded.dead > kSweepAfter) {
+  if (guarded.dead > std::max(kSweepAfter, guarded.leases.size())) {
     guarded.Sweep();
   }
-  Arming arming(&guarded.table, root);
-  if (!arming.Arm(consulted)) {
-    return nullptr;
-  }
-  for (const Key& key : arming.keys()) {
-    if (!guarded.table.IsQuiet(key, since)) {
-      return nullptr;
-    }
-  }
-  const uint32_t id = guarded.next_lease++;
-  auto lease = std::make_shared<const Lease>(this, id);
-  guarded.leases[id] = lease.get();
   const auto is_live = guarded.IsLive();
-  for (const Key& key : arming.keys()) {
-    guarded.table.Depend(key, id, is_live);
+  for (size_t i = 0; i < parts.size(); ++i) {
+    Arming arming(&guarded.table, root);
+    if (parts[i]->unwatchable || !arming.Arm(*parts[i]) ||
+        !guarded.IsQuiet(arming.keys(), since)) {
+      continue;
+    }
+    const uint32_t id = guarded.next_lease++;
+    auto lease = std::make_shared<const Lease>(this, id);
+    guarded.leases[id] = lease.get();
+    for (const Key& key : arming.keys()) {
+      guarded.table.Depend(key, id, is_live);
+    }
+    leases[i] = std::move(lease);
   }
-  return lease;
+  return leases;
 }
 
 void Watcher::Sweep() {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -77,6 +78,10 @@ class Watcher {
   // from now on: do it again), or cannot be watched.
   LeasePtr Take(const base::Consulted& consulted, const std::string& root,
                 Moment since);
+  // One for each part of such a computation.
+  std::vector<LeasePtr> TakeEach(
+      const std::vector<const base::Consulted*>& parts, const std::string& root,
+      Moment since);
 
   // Gives up the watches that no lease needs.
   void Sweep();

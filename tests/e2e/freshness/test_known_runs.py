@@ -139,6 +139,38 @@ class KnownRunTest(VtTest):
                 self.assertNotKnown()
                 self.assertEqual(self.snapshot('packages'), built)
 
+    def test_a_source_among_many_is_noticed_beside_what_was_restored(self):
+        # So many that their directory is remembered apart (cache/parts.h).
+        many = [f'packages/a/src/m{number:02d}' for number in range(30)]
+        for path in many:
+            self.write(path, 'old\n')
+
+        def dist(text):
+            self.assertEqual(self.read('packages/b/dist/out').count(text), 1, text)
+
+        def lose():
+            for name in 'ab':
+                shutil.rmtree(self.workspace / f'packages/{name}/dist')
+
+        self.build()
+        self.settle()
+        lose()
+        self.build()
+        self.write(many[3], 'after it was restored\n')
+        self.build()
+        dist('after it was restored')
+        self.settle()
+        lose()
+        self.write(many[5], 'with the outputs gone\n')
+        self.build()
+        dist('with the outputs gone')
+        lose()
+        os.unlink(self.workspace / many[7])
+        self.write('packages/a/src/new', 'in its place\n')
+        self.build()
+        dist('in its place')
+        self.assertEqual(self.read('packages/a/dist/list').count('m07'), 0)
+
     def test_a_workspace_made_anew_is_not_the_old_one(self):
         self.build()
         self.settle()

@@ -99,6 +99,29 @@ TEST_F(WatcherTest, ALeaseHoldsWhileNothingHappens) {
   EXPECT_TRUE(Holds(lease));
 }
 
+TEST_F(WatcherTest, EachPartHasALeaseOfItsOwn) {
+  const base::Consulted source = Paths({"a/src/x"});
+  const base::Consulted manifest = Paths({"package.json"});
+  base::Consulted git;
+  git.unwatchable = true;
+  const auto take = [&] {
+    return watcher_->TakeEach({&source, &git, &manifest}, root_.string(),
+                              watcher_->Now());
+  };
+  take();
+  const std::vector<LeasePtr> leases = take();
+  ASSERT_EQ(leases.size(), 3U);
+  ASSERT_NE(leases[0], nullptr);
+  EXPECT_EQ(leases[1], nullptr);
+  ASSERT_NE(leases[2], nullptr);
+  Write(root_ / "a/src/x", "y");
+  EXPECT_FALSE(Holds(leases[0]));
+  EXPECT_TRUE(Holds(leases[2]));
+  // A directory above both.
+  fs::rename(root_, dir_.path() / "away");
+  EXPECT_FALSE(Holds(leases[2]));
+}
+
 TEST_F(WatcherTest, WhatWasNotWatchedFromTheBeginningIsNotLeased) {
   const base::Consulted consulted = Paths({"a/src/x"});
   const Watcher::Moment since = watcher_->Now();
