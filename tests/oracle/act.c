@@ -13,8 +13,10 @@
 // else 0.
 //
 // With VP_ORACLE_LOG=FILE in the environment it appends to FILE what it saw
-// ("r OPERATION VALUE"), what stood there ("k PATH KIND") and the paths that it
-// changed ("w CWD PATH"), as one block that begins with "a CWD ARGUMENTS".
+// ("r OPERATION VALUE"), what it could have seen ("h PATH VALUE"), what stood
+// where it looked ("k PATH KIND"), the paths that it changed ("w CWD PATH"),
+// what stood there before ("b PATH KIND") and in the end ("o PATH STATE"), as
+// one block that begins with "a CWD ARGUMENTS".
 //
 // It makes plain system calls through libc. Linked twice, static (every call is
 // notified) and dynamic (after some calls, they are signed; see `warm`).
@@ -39,6 +41,14 @@ static int log_fd = -1;
 static char log_text[1 << 16];
 static size_t log_size;
 
+// Absolute names that it changed, or made sure of, and what stood there before.
+enum { kMaxChanges = 256, kMaxState = PATH_MAX + 64 };
+static struct {
+  char *path;
+  char *before;
+} changes[kMaxChanges];
+static size_t change_count;
+
 static void Log(const char *kind, const char *a, const char *b) {
   if (log_fd < 0) {
     return;
@@ -47,14 +57,6 @@ static void Log(const char *kind, const char *a, const char *b) {
                          "%s %s %s\n", kind, a, b);
   if (n > 0 && log_size + (size_t)n < sizeof log_text) {
     log_size += (size_t)n;
-  }
-}
-
-static void FlushLog(void) {
-  if (log_fd >= 0 && log_size > 0) {
-    const ssize_t n = write(log_fd, log_text, log_size);
-    (void)n;
-    log_size = 0;
   }
 }
 
@@ -79,16 +81,16 @@ static char TypeOf(mode_t mode) {
   return S_ISREG(mode) ? 'f' : S_ISDIR(mode) ? 'd' : S_ISLNK(mode) ? 'l' : '?';
 }
 
-// What else the cache takes note of at a path that is looked at, beside what
-// the operation says of it.
-static void LogKind(const char *path) {
+// What else the cache takes note of at a path that is looked at ("k") or
+// changed ("b"), beside what the operation says of it.
+static void LogKind(const char *kind, const char *path) {
   struct stat status;
   char value[PATH_MAX + 8];
   if (log_fd < 0) {
     return;
   }
   if (lstat(path, &status) != 0) {
-    Log("k", path, ErrorName());
+    Log(kind, path, ErrorName());
     return;
   }
   value[0] = TypeOf(status.st_mode);
@@ -96,11 +98,11 @@ static void LogKind(const char *path) {
   const ssize_t n =
       S_ISLNK(status.st_mode) ? readlink(path, value + 2, PATH_MAX) : 0;
   value[2 + (n < 0 ? 0 : n)] = '\0';
-  Log("k", path, value);
+  Log(kind, path, value);
   if (S_ISLNK(status.st_mode) && stat(path, &status) == 0) {
     value[0] = TypeOf(status.st_mode);
     value[2] = '\0';
-    Log("k", path, value);
+    Log(kind, path, value);
   }
 }
 
@@ -120,20 +122,61 @@ static int Did(const char *operation, int result) {
   return result;
 }
 
-static void Changed(const char *path) {
-  char directory[PATH_MAX];
-  if (log_fd < 0 || getcwd(directory, sizeof directory) == NULL) {
+static int ByName(const struct dirent **a, const struct dirent **b) {
+  return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int IsNoDot(const struct dirent *entry) {
+  return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
+}
+
+// Names and types; -1 with errno.
+static int Entries(const char *path, char *value, size_t room) {
+  struct dirent **entries = NULL;
+  const int n = scandir(path, &entries, IsNoDot, ByName);
+  size_t size = 0;
+  value[0] = '\0';
+  for (int i = 0; i < n; ++i) {
+    const unsigned char type = entries[i]->d_type;
+    const int written = snprintf(value + size, room - size, "%s%s%s",
+                                 i == 0 ? "" : ",", entries[i]->d_name,
+                                 type == DT_DIR   ? "/"
+                                 : type == DT_LNK ? "@"
+                                                  : "");
+    if (written > 0 && size + (size_t)written < room) {
+      size += (size_t)written;
+    }
+    free(entries[i]);
+  }
+  free(entries);
+  return n;
+}
+
+// Who opens a file can learn more than what is in it, by calls that are not
+// notified: its permission (fstat), the entries of a directory (getdents). So
+// that is taken for seen, whether it is asked or not.
+static void LogHanded(const char *path, int fd) {
+  struct stat status;
+  if (log_fd < 0 || fstat(fd, &status) != 0) {
     return;
   }
-  Log("w", path[0] == '/' ? "" : directory, path);
-  LogKind(path); // something else at an output is in its way
+  if (S_ISDIR(status.st_mode)) {
+    char value[1 << 14];
+    Entries(path, value, sizeof value);
+    Log("h", path, value);
+  } else {
+    Log("h", path, (status.st_mode & 0100) != 0 ? "x" : "-");
+  }
 }
 
 // The whole file, 0-terminated; NULL with errno.
-static char *Slurp(const char *path, size_t *size) {
+static char *Slurp(const char *path, size_t *size, int is_seen) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     return NULL;
+  }
+  if (is_seen) {
+    LogHanded(path, fd);
   }
   char *text = malloc(kMaxText + 1);
   *size = 0;
@@ -152,6 +195,111 @@ static char *Slurp(const char *path, size_t *size) {
   return text;
 }
 
+// What stands at `path`; false: nothing does.
+static int StateOf(const char *path, char *value) {
+  struct stat status;
+  if (lstat(path, &status) != 0) {
+    value[0] = '\0';
+    return 0;
+  }
+  if (S_ISLNK(status.st_mode)) {
+    const ssize_t n = readlink(path, value + 1, PATH_MAX);
+    value[0] = 'l';
+    value[1 + (n < 0 ? 0 : n)] = '\0';
+    return 1;
+  }
+  size_t size = 0;
+  char *text = NULL;
+  if (S_ISREG(status.st_mode)) {
+    text = Slurp(path, &size, 0);
+  }
+  snprintf(value, kMaxState, "%c%03o %016" PRIx64, TypeOf(status.st_mode),
+           status.st_mode & 07777, text == NULL ? 0 : Digest(text, size));
+  free(text);
+  return 1;
+}
+
+// What stands at `path` in the end is what the action has left there.
+static void Leaves(const char *path) {
+  char parent[PATH_MAX], real[PATH_MAX], full[2 * PATH_MAX], before[kMaxState];
+  const char *slash = strrchr(path, '/');
+  const int length = slash == NULL ? 0 : (int)(slash - path);
+  snprintf(parent, sizeof parent, "%.*s", length, path);
+  if (log_fd < 0 || realpath(length == 0 ? "." : parent, real) == NULL) {
+    return;
+  }
+  snprintf(full, sizeof full, "%s/%s", real, slash == NULL ? path : slash + 1);
+  for (size_t i = 0; i < change_count; ++i) {
+    if (strcmp(changes[i].path, full) == 0) {
+      return;
+    }
+  }
+  if (change_count < kMaxChanges) {
+    StateOf(path, before);
+    changes[change_count].path = strdup(full);
+    changes[change_count++].before = strdup(before);
+  }
+}
+
+// `path` is about to be changed.
+static void LogChange(const char *path) {
+  char directory[PATH_MAX];
+  if (log_fd >= 0 && getcwd(directory, sizeof directory) != NULL) {
+    Log("w", path[0] == '/' ? "" : directory, path);
+    LogKind("b", path); // something else at an output is in its way
+  }
+}
+
+static void Changes(const char *path) {
+  Leaves(path);
+  LogChange(path);
+}
+
+// A link that is followed is read, by the kernel.
+static void LogLink(const char *path) {
+  char text[PATH_MAX];
+  const ssize_t n = log_fd < 0 ? -1 : readlink(path, text, sizeof text - 1);
+  if (n >= 0) {
+    text[n] = '\0';
+    Log("h", path, text);
+  }
+}
+
+// The same of one that is about to be opened for writing: what a link leads to
+// is changed.
+static void Writes(const char *path) {
+  char end[PATH_MAX];
+  struct stat status;
+  Changes(path);
+  LogLink(path);
+  if (log_fd >= 0 && lstat(path, &status) == 0 && S_ISLNK(status.st_mode)) {
+    const int n = (int)readlink(path, end, sizeof end - 1);
+    const char *slash = strrchr(path, '/');
+    char target[2 * PATH_MAX];
+    snprintf(target, sizeof target, "%.*s%.*s",
+             end[0] == '/' || slash == NULL ? 0 : (int)(slash - path) + 1, path,
+             n < 0 ? 0 : n, end);
+    Changes(target); // one link is all that edits make
+  }
+}
+
+// A removed file is lost, and so an input (decisions H5).
+static void FlushLog(void) {
+  for (size_t i = 0; i < change_count; ++i) {
+    char now[kMaxState];
+    if (StateOf(changes[i].path, now)) {
+      Log("o", changes[i].path, now);
+    } else if (changes[i].before[0] != '\0') {
+      Log("o gone", changes[i].path, changes[i].before);
+    }
+  }
+  if (log_fd >= 0 && log_size > 0) {
+    const ssize_t n = write(log_fd, log_text, log_size);
+    (void)n;
+    log_size = 0;
+  }
+}
+
 static int WriteFile(const char *path, int flags, mode_t mode, const char *text,
                      size_t size) {
   const int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | flags, mode);
@@ -164,7 +312,7 @@ static int WriteFile(const char *path, int flags, mode_t mode, const char *text,
 
 static void Read(const char *operation, const char *path, int is_said) {
   size_t size = 0;
-  char *text = Slurp(path, &size);
+  char *text = Slurp(path, &size, 1);
   char value[64];
   if (text == NULL) {
     snprintf(value, sizeof value, "%s", ErrorName());
@@ -193,38 +341,24 @@ static void Stat(const char *operation, const char *path, int flags) {
   Saw(operation, value);
 }
 
-static int ByName(const struct dirent **a, const struct dirent **b) {
-  return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-static int IsNoDot(const struct dirent *entry) {
-  return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0;
-}
-
 static void List(const char *operation, const char *path) {
-  struct dirent **entries = NULL;
-  const int n = scandir(path, &entries, IsNoDot, ByName);
-  if (n < 0) {
-    Saw(operation, ErrorName());
-    return;
-  }
-  static char value[1 << 14];
-  size_t size = 0;
-  value[0] = '\0';
-  for (int i = 0; i < n; ++i) {
-    const unsigned char type = entries[i]->d_type;
-    const int written = snprintf(value + size, sizeof value - size, "%s%s%s",
-                                 i == 0 ? "" : ",", entries[i]->d_name,
-                                 type == DT_DIR   ? "/"
-                                 : type == DT_LNK ? "@"
-                                                  : "");
-    if (written > 0 && size + (size_t)written < sizeof value) {
-      size += (size_t)written;
+  char value[1 << 14];
+  Saw(operation, Entries(path, value, sizeof value) < 0 ? ErrorName() : value);
+}
+
+static int MakeDirectory(const char *path) {
+  struct stat status;
+  if (log_fd >= 0) {
+    Leaves(path); // if it is not made now, then the next time
+    if (lstat(path, &status) != 0) {
+      LogChange(path);
     }
-    free(entries[i]);
   }
-  free(entries);
-  Saw(operation, value);
+  return mkdir(path, 0755) == 0 ||
+                 (errno == EEXIST && stat(path, &status) == 0 &&
+                  S_ISDIR(status.st_mode))
+             ? 0
+             : -1;
 }
 
 static int MakeParents(const char *path) {
@@ -233,11 +367,7 @@ static int MakeParents(const char *path) {
   for (char *at = copy + 1; *at != '\0'; ++at) {
     if (*at == '/') {
       *at = '\0';
-      struct stat status;
-      if (mkdir(copy, 0755) == 0) {
-        Changed(copy);
-      } else if (errno != EEXIST || stat(copy, &status) != 0 ||
-                 !S_ISDIR(status.st_mode)) {
+      if (MakeDirectory(copy) != 0) {
         return -1;
       }
       *at = '/';
@@ -258,7 +388,7 @@ static void RemoveTree(const char *operation, const char *path) {
     if (log_fd >= 0) {
       Read(operation, path, 0); // what goes is seen, but only by its digest
     }
-    Changed(path);
+    LogChange(path);
     Did(operation, unlink(path));
     return;
   }
@@ -270,7 +400,7 @@ static void RemoveTree(const char *operation, const char *path) {
     free(entries[i]);
   }
   free(entries);
-  Changed(path);
+  LogChange(path);
   Did(operation, rmdir(path));
 }
 
@@ -280,7 +410,11 @@ static void Put(const char *operation, const char *verb, const char *path,
   const int n =
       snprintf(line, sizeof line, "%s %016" PRIx64 "\n", text, digest);
   const size_t size = n < 0 ? 0 : (size_t)n;
-  Changed(path);
+  if (strcmp(verb, "swap") == 0 || strcmp(verb, "make") == 0) {
+    Changes(path); // not what a link leads to
+  } else {
+    Writes(path);
+  }
   if (strcmp(verb, "put") == 0) {
     Did(operation, WriteFile(path, O_TRUNC, 0644, line, size));
   } else if (strcmp(verb, "append") == 0) {
@@ -292,7 +426,7 @@ static void Put(const char *operation, const char *verb, const char *path,
   } else { // swap: written beside, then renamed
     char beside[PATH_MAX];
     snprintf(beside, sizeof beside, "%s.tmp", path);
-    Changed(beside);
+    Writes(beside);
     if (Did(operation, WriteFile(beside, O_TRUNC, 0644, line, size)) == 0 &&
         Did(operation, rename(beside, path)) < 0) {
       unlink(beside);
@@ -304,7 +438,7 @@ static void Put(const char *operation, const char *verb, const char *path,
 // nothing.
 static void Format(const char *operation, const char *path) {
   size_t size = 0;
-  char *text = Slurp(path, &size);
+  char *text = Slurp(path, &size, 1);
   Read(operation, path, 0);
   if (text == NULL) {
     Saw(operation, ErrorName());
@@ -315,7 +449,7 @@ static void Format(const char *operation, const char *path) {
       text[i] = (char)(text[i] - 'a' + 'A');
     }
   }
-  Changed(path);
+  Writes(path);
   Did(operation, WriteFile(path, O_TRUNC, 0644, text, size));
   free(text);
 }
@@ -327,13 +461,13 @@ static void Incremental(const char *operation, const char *path) {
   char line[64];
   size_t size = 0;
   const int n = snprintf(line, sizeof line, "info %016" PRIx64 "\n", digest);
-  char *text = Slurp(path, &size);
+  char *text = Slurp(path, &size, 1);
   Read(operation, path, 0);
   if (text == NULL || size != (size_t)n || memcmp(text, line, size) != 0) {
-    Changed(path);
+    Writes(path);
     Did(operation, WriteFile(path, O_TRUNC, 0644, line, (size_t)n));
   } else {
-    Changed(path);
+    Writes(path);
   }
   free(text);
 }
@@ -346,7 +480,7 @@ static void Big(const char *operation, const char *path, size_t size) {
     state = state * 6364136223846793005ULL + 1442695040888963407ULL;
     text[i] = (char)(state >> 56);
   }
-  Changed(path);
+  Writes(path);
   Did(operation, WriteFile(path, O_TRUNC, 0644, text, size));
   free(text);
 }
@@ -388,7 +522,10 @@ static int Do(const char *operation) {
                          "list", "if",   "odd",   "fail",  "copy", "format"};
   for (size_t i = 0; i < sizeof looks / sizeof *looks; ++i) {
     if (strcmp(verb, looks[i]) == 0) {
-      LogKind(path);
+      LogKind("k", path);
+      if (strcmp(verb, "lstat") != 0 && strcmp(verb, "link") != 0) {
+        LogLink(path);
+      }
     }
   }
   const char *known[] = {"put", "append", "make", "script", "swap"};
@@ -424,46 +561,40 @@ static int Do(const char *operation) {
     fflush(stdout);
     fprintf(stderr, "%s\n", path);
   } else if (strcmp(verb, "mkdir") == 0) { // mkdir -p
-    if (Did(operation, MakeParents(path)) == 0) {
-      struct stat status;
-      if (mkdir(path, 0755) == 0) {
-        Changed(path);
-      } else if (errno != EEXIST || stat(path, &status) != 0 ||
-                 !S_ISDIR(status.st_mode)) {
-        Saw(operation, ErrorName());
-      }
+    if (Did(operation, MakeParents(path)) == 0 && MakeDirectory(path) != 0) {
+      Saw(operation, ErrorName());
     }
   } else if (strcmp(verb, "rmrf") == 0) {
     RemoveTree(operation, path);
   } else if (strcmp(verb, "rm") == 0) { // rm -f
-    Changed(path);
+    Changes(path);
     if (unlink(path) != 0 && errno != ENOENT) {
       Saw(operation, ErrorName());
     }
   } else if (strcmp(verb, "rmdir") == 0) {
-    Changed(path);
+    Changes(path);
     Did(operation, rmdir(path));
   } else if (strcmp(verb, "move") == 0) {
-    Changed(path);
-    Changed(more);
+    Changes(path);
+    Changes(more);
     Did(operation, rename(path, more));
   } else if (strcmp(verb, "copy") == 0) {
     size_t size = 0;
-    char *text = Slurp(path, &size);
+    char *text = Slurp(path, &size, 1);
     if (text == NULL) {
       Saw(operation, ErrorName());
     } else {
       Read(operation, path, 0);
-      Changed(more);
+      Writes(more);
       Did(operation, WriteFile(more, O_TRUNC, 0644, text, size));
       free(text);
     }
   } else if (strcmp(verb, "symlink") == 0) { // ln -sf TEXT PATH
-    Changed(more);
+    Changes(more);
     unlink(more);
     Did(operation, symlink(path, more));
   } else if (strcmp(verb, "chmod") == 0) {
-    Changed(path);
+    Changes(path);
     Did(operation, chmod(path, (mode_t)strtol(more, NULL, 8)));
   } else if (strcmp(verb, "format") == 0) {
     Format(operation, path);
@@ -485,7 +616,7 @@ static int Do(const char *operation) {
     return is_there ? 0 : 1;
   } else if (strcmp(verb, "odd") == 0) { // skips the next one by its content
     size_t size = 0;
-    char *text = Slurp(path, &size);
+    char *text = Slurp(path, &size, 1);
     Read("odd", path, 0);
     const int is_odd = text != NULL && size > 0 && (text[0] & 1) != 0;
     Saw(operation, is_odd ? "yes" : "no");
@@ -521,6 +652,30 @@ static int Run(int count, char **operations) {
   return 0;
 }
 
+// Removes what this action is to find missing: after "K CWD ARGUMENTS" in the
+// file of VP_ORACLE_CLEAN, the paths of the lines "D PATH".
+static void CleanUp(const char *directory, const char *arguments) {
+  const char *name = getenv("VP_ORACLE_CLEAN");
+  FILE *file = name == NULL ? NULL : fopen(name, "re");
+  static char key[1 << 16];
+  char *line = NULL;
+  size_t room = 0;
+  int is_mine = 0;
+  snprintf(key, sizeof key, "K %s %s\n", directory, arguments);
+  while (file != NULL && getline(&line, &room, file) > 0) {
+    if (line[0] == 'K') {
+      is_mine = strcmp(line, key) == 0;
+    } else if (is_mine) {
+      line[strcspn(line, "\n")] = '\0';
+      remove(line + 2);
+    }
+  }
+  free(line);
+  if (file != NULL) {
+    fclose(file);
+  }
+}
+
 int main(int argc, char **argv) {
   const char *log = getenv("VP_ORACLE_LOG");
   char directory[PATH_MAX];
@@ -533,6 +688,7 @@ int main(int argc, char **argv) {
       size += n > 0 && size + (size_t)n < sizeof line ? (size_t)n : 0;
     }
     Log("a", directory, line);
+    CleanUp(directory, line);
   }
   const int code = Run(argc - 1, argv + 1);
   fflush(stdout);

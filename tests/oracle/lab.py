@@ -6,7 +6,7 @@ it in the workspace, and compares. A wrong hit raises Wrong.
 
 What stands at a path that a task only writes is no input (R-OUTF-2), and neither
 is its own earlier product (decisions H4). So what is right is what a run makes of
-the tree as it is, or of the tree without such leftovers. Beside that, a hit leaves
+the tree as it is, or if the action finds such leftovers missing. Beside that, a hit leaves
 what it does not know in a directory that the task refills (R-CACHE-16).
 """
 import collections
@@ -50,6 +50,12 @@ class Action:
     reason: str  # of the miss
     not_stored: str = ''
 
+    @property
+    def what(self):
+        """As of Seen."""
+        where, _, words = self.line.removeprefix('~/').partition('$ ')
+        return f'{where}  {words.partition(" ")[2]}'
+
     def __str__(self):
         what = 'hit' if self.is_hit else f'ran, {self.reason or "first"}'
         return f'{self.line.replace(str(PROGRAMS) + "/", "")}: {what}; {self.not_stored}'
@@ -69,7 +75,9 @@ class Seen:
     what: str  # directory and operations
     values: list
     kinds: list  # what stood at the paths that it looked at
+    before: list  # what stood at the paths that it changed
     changed: list  # paths, relative to the root
+    left: list  # what stands there in the end
 
     @property
     def cleared(self):
@@ -77,6 +85,15 @@ class Seen:
         where, _, operations = self.what.partition('  ')
         return [os.path.normpath(os.path.join(where, operation[len('rmrf:'):]))
                 for operation in operations.split(' ') if operation.startswith('rmrf:')]
+
+    @property
+    def replaced(self):
+        """Paths at which something of another type stood before."""
+        where = self.what.partition('  ')[0]
+        left = dict(one.split(' ', 1) for one in self.left if not one.startswith('gone '))
+        stood = dict(one.split(' ', 1) for one in self.before)
+        return [path for path, kind in stood.items() if kind[1:2] in ('-', 'x')
+                and left.get(os.path.normpath(os.path.join(where, path)), kind)[0] != kind[0]]
 
     @property
     def read(self):
@@ -121,11 +138,17 @@ def parse_log(text, root):
     for line in text.replace(f'{root}/', '').replace(f'{root} ', ' ').splitlines():
         kind, _, rest = line.partition(' ')
         if kind == 'a':
-            actions.append(Seen(rest, [], [], []))
+            actions.append(Seen(rest, [], [], [], [], []))
         elif kind == 'r':
             actions[-1].values.append(rest)
         elif kind == 'k':
             actions[-1].kinds.append(rest)
+        elif kind == 'h':
+            actions[-1].values.append(f'handed {rest}')
+        elif kind == 'b':
+            actions[-1].before.append(rest)
+        elif kind == 'o':
+            actions[-1].left.append(rest)
         elif kind == 'w':
             where, _, path = rest.partition(' ')
             actions[-1].changed.append(os.path.normpath(os.path.join(where, path)))
@@ -141,7 +164,7 @@ class Lab:
             for task in tasks for step in task.steps if not isinstance(step, str)}
         self.tmp = pathlib.Path(tempfile.mkdtemp(prefix='vo.', dir='/tmp'))
         self.workspace, self.double = self.tmp / 'w', self.tmp / 't'
-        self.log = self.tmp / 'seen'
+        self.log, self.clean = self.tmp / 'seen', self.tmp / 'clean'
         self.env = {
             'PATH': '/usr/local/bin:/usr/bin:/bin', 'HOME': str(self.tmp),
             'LANG': 'C.UTF-8', 'XDG_RUNTIME_DIR': str(self.tmp / 'r'),
@@ -152,7 +175,7 @@ class Lab:
         for path, text in files.items():
             tree.put(self.workspace, path, ('f', 0o644, text.encode()))
         self.in_double = {}
-        # What an action saw -> [(kinds, step)] when it was stored.
+        # What an action saw and left -> [(Seen, step)] when it was stored.
         self.known = collections.defaultdict(list)
         # (action, path) -> what it left there, ever.
         self.made = collections.defaultdict(set)
@@ -201,14 +224,29 @@ class Lab:
         real = self._vt(self.workspace, run['env'], 'run', '-v', *run['args'])
         thread.join()
         self.counts['races'] += 1
+        # What edits never write some task has made.
+        products = {path: value for path, value in tree.read_tree(self.workspace).items()
+                    if value[0] == 'f' and value[2].decode(errors='replace')
+                    not in generate.TEXTS}
+        for action in real.actions:
+            if not action.is_hit:
+                for path, value in products.items():
+                    self.made[action.what, path].add(value)
         for action in real.actions:
             self.counts['raced hits' if action.is_hit else 'raced runs'] += 1
             self.counts['raced, not stored'] += bool(action.not_stored)
 
-    def _truth(self, before, run):
+    def _truth(self, before, run, clean=()):
+        """`clean`: [(action, paths that it is to find missing)]."""
         tree.make_equal(self.double, self.in_double, before)
         self.log.unlink(missing_ok=True)
-        done = self._vt(self.double, {**run['env'], 'VP_ORACLE_LOG': str(self.log)},
+        self.clean.write_text(''.join(
+            f'K {self.double}/{what}\n' +
+            ''.join(f'D {self.double}/{path}\n' for path in sorted(paths, reverse=True))
+            for what, paths in clean))
+        done = self._vt(self.double,
+                        {**run['env'], 'VP_ORACLE_LOG': str(self.log),
+                         'VP_ORACLE_CLEAN': str(self.clean)},
                         'run', '--no-cache', '-v', *run['args'])
         self.in_double = tree.read_tree(self.double)
         text = self.log.read_text(errors='replace') if self.log.exists() else ''
@@ -220,16 +258,13 @@ class Lab:
         problems = self._problems(before, truth, real, after)
         if not problems:
             return
-        leftovers = [self._leftovers(before, seen)
+        leftovers = [(seen.what, self._leftovers(before, seen))
                      for seen, action in zip(truth.seen, real.actions) if action.is_hit]
-        leftovers = [one for one in leftovers if one]
+        leftovers = [one for one in leftovers if one[1]]
         for some in itertools.product((True, False), repeat=min(4, len(leftovers))):
-            without = dict(before)
-            for take, paths in zip(some, leftovers):
-                for path in paths if take else ():
-                    without.pop(path, None)
-            if len(without) < len(before):
-                other = self._truth(without, run)
+            clean = [one for take, one in zip(some, leftovers) if take]
+            if clean:
+                other = self._truth(before, run, clean)
                 if not self._problems(before, other, real, after):
                     self.counts['clean'] += 1
                     return
@@ -277,7 +312,7 @@ class Lab:
         if len(truth.seen) != len(real.actions):
             raise Wrong(f'{len(real.actions)} actions, should be {len(truth.seen)}')
         for seen, action in zip(truth.seen, real.actions):
-            key = (seen.what, tuple(seen.values),
+            key = (seen.what, tuple(seen.values), tuple(sorted(set(seen.left))),
                    *(run['env'].get(name) for name in self.env_of.get(seen.what, ())))
             if action.is_hit:
                 self.counts['hits'] += 1
@@ -289,19 +324,20 @@ class Lab:
                 self.counts['not stored'] += 1
                 self.unstored.append((self.counts['steps'], action))
             elif real.code == 0:
-                self.known[key].append((seen.kinds, self.counts['steps']))
+                self.known[key].append((seen, self.counts['steps']))
                 for path in seen.changed:
                     if path in after:
                         self.made[seen.what, path].add(after[path])
 
     def _needless(self, seen, action, known):
-        """It saw the same before, as far as it can tell. Says what differs."""
+        """It saw the same before, and left the same. Says what differs: see
+        docs/DEVELOPING.md."""
+        looked, stood, step = min(
+            ((sorted(set(old.kinds) ^ set(seen.kinds)),
+              sorted(set(old.before) ^ set(seen.before)), step) for old, step in known),
+            key=lambda one: len(one[0]) + len(one[1]))
+        why = ('type' if looked else
+               'before' if stood or seen.replaced else 'unexplained')
         self.counts['needless'] += 1
-        alike = [step for kinds, step in known if kinds == seen.kinds]
-        why = 'unexplained'
-        if not alike:
-            # A file that is read is an input with its permission and the links
-            # that lead to it, a path that is probed with its type.
-            why = 'kind'
         self.counts[f'needless: {why}'] += 1
-        self.needless.append((why, self.counts['steps'], alike or known[-1][1], action))
+        self.needless.append((why, self.counts['steps'], step, action, looked or stood))
