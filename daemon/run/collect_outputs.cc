@@ -54,8 +54,24 @@ void Collector::CollectOutputs() {
       outputs_.insert(*std::move(path));
     }
   }
+  CheckOutputs();
   out_.action.outputs.assign(outputs_.begin(), outputs_.end());
   out_.action.own_changes.assign(mutated_.begin(), mutated_.end());
+}
+
+// What somebody else made of it is not the action's.
+void Collector::CheckOutputs() {
+  for (const auto& [path, access] : accesses_) {
+    const bool is_lost = !access->is_output &&
+                         in_.description->output().automatic() &&
+                         !IsIgnoredOutput(path);
+    if (access->changed_by_others && (is_lost || outputs_.contains(path))) {
+      NotStored(vtask::v1::NotStored::OUTPUT_CHANGED,
+                is_lost ? "somebody else removed an output while the task ran:"
+                        : "somebody else changed an output while the task ran:",
+                path);
+    }
+  }
 }
 
 void Collector::CollectDeletion(const std::string& path, const Access& access) {

@@ -90,6 +90,7 @@ class Collector {
 
   // collect_outputs.cc
   void CollectOutputs();
+  void CheckOutputs();
   void CollectDeletion(const std::string& path, const track::Access& access);
   void FindOwnDirectories();
   bool WasOwn(const std::string& path, const track::Access& access) const;

@@ -74,6 +74,7 @@ Decoder::Decoder(const TrackerOptions& options)
       resolver_(options.workspace_root),
       log_(options.workspace_root, OwnDirectories(options), options.digest,
            options.enclosing, [this](pid_t tid) { return ProgramOf(tid); }),
+      foreign_(options.workspace_root),
       may_attach_(!options.preload.empty() && options.tier.can_sign),
       signature_(options.signature),
       arena_chunks_(options.arena_chunks != 0 ? options.arena_chunks
@@ -99,7 +100,10 @@ void Decoder::Handle(const NestedChange& change) {
   source_ = {};
   log_.SetSource(source_);
   BeforeChange(change.tid, *change.at, change.change, /*makes_link=*/true);
+  // What others do to it is seen by whoever tracks that action.
+  foreign_.Exempt(change.at->path);
   if (change.moved_to != nullptr) {
+    foreign_.Exempt(change.moved_to->path);
     log_.MoveDirectory(*change.at, *change.moved_to, change.exchange,
                        /*by_nested=*/true);
   } else {
@@ -414,8 +418,23 @@ AccessSet Decoder::Finish() {
     }
   }
   log_.Finish(file_clock_ns_, &set_);
+  FinishForeign();
   set_.resolving = absl::Now() - start;
   return std::move(set_);
+}
+
+void Decoder::FinishForeign() {
+  if (!foreign_.Read()) {
+    set_.flaws.push_back(
+        {kTrackingIncomplete,
+         "others have changed more beside the outputs than could be followed",
+         ""});
+  }
+  for (Access& access : set_.accesses) {
+    access.changed_by_others =
+        access.mutated && (access.is_output ? foreign_.IsChanged(access.path)
+                                            : foreign_.IsRemoved(access.path));
+  }
 }
 
 }  // namespace vt::track

@@ -23,6 +23,7 @@
 #include "daemon/track/access_set.h"
 #include "daemon/track/arena.h"
 #include "daemon/track/arena_reader.h"
+#include "daemon/track/foreign_changes.h"
 #include "daemon/track/in_flight.h"
 #include "daemon/track/resolve.h"
 #include "daemon/track/task.h"
@@ -138,6 +139,8 @@ class Decoder {
   void MakeLink(const Task& task, const Name& name);
   void ProbeNew(const Resolved& at);
   void WorkingDirectoryChanges(const Task& task);
+  // Marks what others have changed of it.
+  void FinishForeign();
   void Settle(pid_t tid);
 
   // What decoder_records.cc does with the arena.
@@ -162,6 +165,7 @@ class Decoder {
   const std::string daemon_socket_;
   Resolver resolver_;
   AccessLog log_;
+  ForeignChanges foreign_;
   AccessSet set_;
   const bool may_attach_;
   const uint64_t signature_;

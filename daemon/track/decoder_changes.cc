@@ -54,6 +54,9 @@ void Decoder::Open(const Task& task, const Name& name, uint64_t flags,
 
 void Decoder::OpenForWriting(const Task& task, const Resolved& at,
                              uint64_t flags, uint64_t mode) {
+  if ((flags & O_ACCMODE) != O_RDONLY) {
+    foreign_.ExpectWrite(at.path);
+  }
   const bool creates = (flags & O_CREAT) != 0;
   const bool exclusive = creates && (flags & O_EXCL) != 0;
   if (at.kind == Resolved::Kind::kTerminal) {
@@ -181,6 +184,10 @@ void Decoder::BeforeChange(pid_t tid, const Resolved& at, enum Change change,
 void Decoder::Mutate(const Task& task, const Resolved& at, enum Change change,
                      bool makes_link, std::optional<mode_t> mode) {
   BeforeChange(task.tid(), at, change, makes_link);
+  if (at.found() ||
+      (at.kind == Resolved::Kind::kMissing && at.first_missing.empty())) {
+    foreign_.Watch(at.path);
+  }
   log_.Mutate(at, change, mode);
 }
 
@@ -210,6 +217,9 @@ void Decoder::Change(const Task& task, const Name& name, enum Change change,
 void Decoder::MakeDirectory(const Task& task, const Name& name, uint64_t mode) {
   Resolved at;
   if (Find(task, name, &at)) {
+    if (!at.found()) {
+      foreign_.ExpectDirectory(at.path);
+    }
     ProbeNew(at);
     Mutate(task, at, Change::kCreateDirectory, /*makes_link=*/false,
            at.found() ? ModeOfNew(task, at, Change::kCreateDirectory, mode)
@@ -227,6 +237,7 @@ void Decoder::Remove(const Task& task, const Name& name) {
   if (!Find(task, name, &at)) {
     return;
   }
+  foreign_.ExpectRemoval(at.path);
   Mutate(task, at, Change::kRemove);
   if (IsLink(at) || IsDirectory(at)) {
     NamesChanged();
@@ -243,6 +254,17 @@ void Decoder::Rename(const Task& task, const Name& from, const Name& to,
   const bool exchange = (flags & kRenameExchange) != 0;
   if ((flags & kRenameNoReplace) != 0 || IsDirectory(source)) {
     ProbeNew(target);  // a directory does not replace what is there
+  }
+  if (exchange && (IsDirectory(source) || IsDirectory(target))) {
+    foreign_.Exempt(source.path);
+    foreign_.Exempt(target.path);
+  } else if (IsDirectory(source)) {
+    foreign_.ExpectMove(source.path, target.path);
+  } else {
+    foreign_.ExpectRename(source.path, target.path);
+    if (exchange) {
+      foreign_.ExpectRename(target.path, source.path);
+    }
   }
   Mutate(task, source, Change::kMoveAway);
   if (!source.found() || (exchange && !target.found())) {
@@ -268,6 +290,10 @@ void Decoder::Link(const Task& task, const Name& from, const Name& to) {
   if (is_found) {
     // The new name has the content of the old one.
     ObserveResolved(source, IsLink(source) ? kLinkText : kContent);
+    Resolved target;
+    if (Find(task, to, &target)) {
+      foreign_.ExpectLink(source.path, target.path);
+    }
   }
   if (is_found && IsLink(source)) {
     MakeLink(task, to);

@@ -3,6 +3,7 @@
 point 3). The task waits in the middle until it is told to go on.
 """
 import os
+import shutil
 
 from vtask_e2e import VtTest
 
@@ -71,6 +72,48 @@ class RacesTest(VtTest):
         self.task('ls src', 'echo done')
         self.write('src/a', '')
         self.assertNotStored(lambda: self.write('src/b', ''), 'src')
+
+    def test_an_output_that_somebody_else_writes(self):
+        self.task('mkdir -p dist; echo own > dist/a; echo own > dist/b', 'echo done')
+        self.assertNotStored(lambda: self.write('dist/a', 'other\n'), 'dist/a')
+
+    def test_an_output_that_somebody_else_puts_in_its_place(self):
+        self.task('mkdir -p dist; echo own > dist/a', 'echo done')
+
+        def edit():
+            self.write('other', 'other\n').rename(self.workspace / 'dist/a')
+        self.assertNotStored(edit, 'dist/a')
+
+    def test_an_output_that_somebody_else_removes(self):
+        self.task('mkdir -p dist; echo own > dist/a; echo own > dist/b', 'echo done')
+        output = self.run_with((self.workspace / 'dist/a').unlink)
+        self.assertRegex(output, 'Not cached: .*dist/a')
+
+    def test_an_output_directory_that_somebody_else_removes(self):
+        self.task('mkdir -p dist; echo own > dist/a', 'echo done')
+        output = self.run_with(lambda: shutil.rmtree(self.workspace / 'dist'))
+        self.assertRegex(output, 'Not cached: .*dist')
+
+    # A formatter has written what it made of it; then somebody saves it.
+    def test_a_source_that_is_saved_after_the_task_has_rewritten_it(self):
+        self.task('sed -i s/a/b/ in.txt', 'echo done')
+        self.write('in.txt', 'a\n')
+        output = self.run_with(lambda: self.write('in.txt', 'saved\n'))
+        self.assertRegex(output, 'Not cached: .*in.txt')
+
+    def test_a_draft_that_somebody_else_writes(self):
+        self.task('echo own > draft', 'mv draft out')
+        self.assertNotStored(lambda: self.write('draft', 'other\n'), 'out')
+
+    def test_what_others_do_beside_the_outputs_does_not_matter(self):
+        self.task('mkdir -p dist; echo own > dist/a; echo own > dist/t; mv dist/t dist/b',
+                  'echo more >> dist/a; rm dist/b; echo own > dist/b')
+
+        def edit():
+            self.write('dist/other', 'other\n').rename(self.workspace / 'dist/another')
+            self.assertEqual(self.read('dist/a'), 'own\n')
+        self.assertNotIn('Not cached', self.run_with(edit))
+        self.assertHit(self.vt('run', 'make'))
 
     def test_an_edit_right_after_the_run_is_a_miss(self):
         # Younger than any clock's granularity.

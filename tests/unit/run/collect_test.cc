@@ -177,6 +177,19 @@ TEST_F(CollectTest, WhatWasListedIsKnownToHaveBeenThere) {
   EXPECT_EQ(collected.action.found.at("src"), cache::Found::kThere);
 }
 
+TEST_F(CollectTest, AnOutputThatOthersHaveChangedIsNotStored) {
+  Write("dist/a.js", "a");
+  Made("dist/a.js").changed_by_others = true;
+  const Collected collected = Run();
+  ASSERT_TRUE(collected.not_stored.has_value());
+  EXPECT_EQ(collected.not_stored->reason(),
+            vtask::v1::NotStored::OUTPUT_CHANGED);
+  EXPECT_EQ(collected.not_stored->path(), "dist/a.js");
+  // Where outputs are declared only those matter.
+  description_.mutable_output()->set_automatic(false);
+  EXPECT_FALSE(Run().not_stored.has_value());
+}
+
 TEST_F(CollectTest, ADirectoryThatTheActionOnceMadeMayBeMissing) {
   Write("dist/a.js", "a");
   Access& made = Saw("dist/a.js", 0);

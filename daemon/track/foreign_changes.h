@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ForeignChanges: what others do to the files that an action changes, while it
+// runs. inotify tells of every change in a directory, but not who made it; the
+// listener tells of every change of the action's own before it happens. So
+// whatever there is more of by inotify is somebody else's.
+//
+// Counted by name: descriptors closed that could write, names that came by a
+// rename, names that went. An own call that then fails is one too many
+// expected, and hides one of somebody else's; never the other way round: what
+// is called foreign is. Not seen: who still has the file open when the action
+// ends; truncate(2), chmod(2) and stores through another hard link; what goes
+// through no kernel of this machine (network, FUSE). docs/TRACKING.md.
+
+#pragma once
+
+#include <cstddef>
+#include <string>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/string_view.h"
+
+#include "daemon/base/unique_fd.h"
+
+namespace vt::track {
+
+// Absolute physical paths; those outside of the root are left out.
+// Thread-compatible. No call blocks.
+class ForeignChanges {
+ public:
+  // `root`: nothing outside of it matters. Empty: nothing does.
+  explicit ForeignChanges(std::string root);
+  ForeignChanges(const ForeignChanges&) = delete;
+  ForeignChanges& operator=(const ForeignChanges&) = delete;
+  ~ForeignChanges();
+
+  // What the action is about to do. Each begins to watch the directory of the
+  // path; so does Watch, for what leaves no event that is counted.
+  void Watch(const std::string& path);
+  void ExpectWrite(const std::string& path);  // opened for writing
+  void ExpectRemoval(const std::string& path);
+  void ExpectDirectory(const std::string& path);  // mkdir
+  // `from` becomes `to`; a link to it made under this name likewise.
+  void ExpectRename(const std::string& from, const std::string& to);
+  void ExpectLink(const std::string& from, const std::string& to);
+  // A directory, with all that is below.
+  void ExpectMove(const std::string& from, const std::string& to);
+  // `path`, and what is below, is changed by others on behalf of the action.
+  void Exempt(const std::string& path);
+
+  // Takes in what has happened until now. False: some of it is lost.
+  bool Read();
+
+  // As of the last Read. Somebody else has written, replaced or removed it.
+  bool IsChanged(const std::string& path) const;
+  // Somebody else has removed it, and the action never did.
+  bool IsRemoved(const std::string& path) const;
+
+ private:
+  struct Count {
+    int expected = 0;
+    int seen = 0;
+    bool is_exceeded() const { return seen > expected; }
+  };
+  struct Counts {
+    Count writes, arrivals, departures;
+    bool is_tainted = false;  // it came of something that others had changed
+    bool is_changed() const {
+      return is_tainted || writes.is_exceeded() || arrivals.is_exceeded() ||
+             departures.is_exceeded();
+    }
+  };
+
+  bool IsInRoot(absl::string_view path) const;
+  Counts* Of(const std::string& path);
+  const Counts* Find(const std::string& path) const;
+  void Forget(const std::string& directory);
+  void Carry(const std::string& from, const std::string& to);
+  void Handle(int watch, uint32_t mask, absl::string_view name);
+
+  const std::string root_;
+  base::UniqueFd inotify_;  // none: not needed yet, or not to be had
+  bool is_tried_ = false;
+  bool is_lost_ = false;
+  size_t unread_ = 0;  // own changes since the last Read
+  absl::flat_hash_map<std::string, int> watches_;  // by directory
+  absl::flat_hash_map<int, std::string> directories_;
+  absl::flat_hash_map<std::string, Counts> counts_;
+  absl::flat_hash_set<std::string> exempt_;
+};
+
+}  // namespace vt::track
