@@ -255,13 +255,25 @@ static void Changes(const char *path) {
   LogChange(path);
 }
 
-// A link that is followed is read, by the kernel.
-static void LogLink(const char *path) {
-  char text[PATH_MAX];
-  const ssize_t n = log_fd < 0 ? -1 : readlink(path, text, sizeof text - 1);
-  if (n >= 0) {
-    text[n] = '\0';
-    Log("h", path, text);
+// Links that are followed are read, by the kernel: those on the way, and unless
+// the call is about the link itself, the end.
+static void LogLinks(const char *path, int is_end_followed) {
+  char name[PATH_MAX], text[PATH_MAX];
+  snprintf(name, sizeof name, "%s", path);
+  for (char *at = name + 1; log_fd >= 0; ++at) {
+    const char end = *at;
+    if (end == '/' || (end == '\0' && is_end_followed)) {
+      *at = '\0';
+      const ssize_t n = readlink(name, text, sizeof text - 1);
+      if (n >= 0) {
+        text[n] = '\0';
+        Log("h", name, text);
+      }
+      *at = end;
+    }
+    if (end == '\0') {
+      return;
+    }
   }
 }
 
@@ -271,7 +283,7 @@ static void Writes(const char *path) {
   char end[PATH_MAX];
   struct stat status;
   Changes(path);
-  LogLink(path);
+  LogLinks(path, 1);
   if (log_fd >= 0 && lstat(path, &status) == 0 && S_ISLNK(status.st_mode)) {
     const int n = (int)readlink(path, end, sizeof end - 1);
     const char *slash = strrchr(path, '/');
@@ -523,9 +535,7 @@ static int Do(const char *operation) {
   for (size_t i = 0; i < sizeof looks / sizeof *looks; ++i) {
     if (strcmp(verb, looks[i]) == 0) {
       LogKind("k", path);
-      if (strcmp(verb, "lstat") != 0 && strcmp(verb, "link") != 0) {
-        LogLink(path);
-      }
+      LogLinks(path, strcmp(verb, "lstat") != 0 && strcmp(verb, "link") != 0);
     }
   }
   const char *known[] = {"put", "append", "make", "script", "swap"};
