@@ -1,35 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The two phases over the tables. Whoever calls in is counted, so that Close
-// can wait for them and then give the database back.
+// The two phases over the tables.
 
 #include "daemon/cache/action_cache.h"
 
-#include <algorithm>
-#include <atomic>
 #include <filesystem>
 #include <system_error>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 
-#include "daemon/base/mutex.h"
 #include "daemon/base/status.h"
-#include "daemon/cache/blob_store.h"
-#include "daemon/cache/durations.h"
+#include "daemon/cache/action_cache_impl.h"
 #include "daemon/cache/log_record.h"
-#include "daemon/cache/lookup.h"
-#include "daemon/cache/records.h"
 #include "daemon/cache/restore.h"
-#include "daemon/cache/store_action.h"
-#include "daemon/cache/sweep.h"
-#include "daemon/cache/usage.h"
-#include "daemon/cache/verify.h"
-#include "daemon/fingerprint/observe.h"
-#include "daemon/store/database.h"
 
 namespace vt::cache {
-namespace {
 
 using store::Batch;
 using vtask::storage::v1::LogChunk;
@@ -37,160 +22,30 @@ using vtask::storage::v1::Position;
 using vtask::storage::v1::Totals;
 using vtask::v1::NotStored;
 
-// A full sweep finds what is too old, and what a crash has left.
-constexpr absl::Duration kSweepInterval = absl::Hours(24);
+namespace {
+
 constexpr char kTotalsKey[] = "totals";
 // After a failed write. RocksDB recovers from a full disk by itself within
 // about 5 s (measured on 7.8.3).
 constexpr absl::Duration kProbeInterval = absl::Seconds(5);
 
-class ActionCacheImpl final : public ActionCache {
- public:
-  ActionCacheImpl(std::unique_ptr<store::Database> database, BlobStore blobs,
-                  std::string notice, std::function<absl::Time()> now)
-      : now_(now != nullptr ? std::move(now) : absl::Now),
-        database_(std::move(database)),
-        blobs_(std::move(blobs)),
-        notice_(std::move(notice)),
-        files_(database_.get()) {
-    absl::StatusOr<Totals> totals =
-        LoadRecord<Totals>(*database_, store::Table::kMeta, kTotalsKey);
-    if (totals.ok()) {
-      const base::MutexLock lock(&write_mutex_);
-      totals_ = *std::move(totals);
-    }
+}  // namespace
+
+ActionCacheImpl::ActionCacheImpl(std::unique_ptr<store::Database> database,
+                                 BlobStore blobs, std::string notice,
+                                 std::function<absl::Time()> now)
+    : now_(now != nullptr ? std::move(now) : absl::Now),
+      database_(std::move(database)),
+      blobs_(std::move(blobs)),
+      notice_(std::move(notice)),
+      files_(database_.get()) {
+  absl::StatusOr<Totals> totals =
+      LoadRecord<Totals>(*database_, store::Table::kMeta, kTotalsKey);
+  if (totals.ok()) {
+    const base::MutexLock lock(&write_mutex_);
+    totals_ = *std::move(totals);
   }
-  ~ActionCacheImpl() override { Close(); }
-
-  LookupResult Lookup(const ActionKey& key, const Evaluation& before) override {
-    return Find(key, before, /*is_use=*/true);
-  }
-  LookupResult Peek(const ActionKey& key) override {
-    return Find(key, {}, /*is_use=*/false);
-  }
-  Details Describe(const ActionKey& key, const LookupResult& found) override;
-  ResultComparison Compare(const base::Digest& before,
-                           const base::Digest& after,
-                           const std::string& root) override;
-  absl::Status Restore(const ActionKey& key, const Hit& hit,
-                       std::vector<std::string>* notes) override;
-  absl::StatusOr<std::vector<LogChunk>> ReadLog(const Hit& hit) override;
-  std::optional<NotStored> Store(const ActionKey& key,
-                                 const FinishedAction& finished,
-                                 Hit* stored) override;
-  void RememberOutputs(const ActionKey& key,
-                       const FinishedAction& finished) override;
-  bool IsOwnMode(const base::Digest& weak, const std::string& path,
-                 uint32_t mode) override;
-  absl::Duration LastDuration(const std::string& root,
-                              const std::string& position) override;
-  bool IsOwnOutput(const base::Digest& weak, const std::string& path,
-                   const base::Digest& digest) override;
-  fingerprint::FileDigests& files() override { return files_; }
-  uint64_t generation() const override { return generation_.load(); }
-  HitUse UseOf(const ActionKey& key, const Hit& hit) const override {
-    return {ResultKey(hit.strong, hit.result), key.root, key.position};
-  }
-  void NoteUse(const HitUse& use) override { pending_hits_.Note(use, now_()); }
-  absl::Status Clean() override;
-  absl::StatusOr<SweepReport> Sweep(const SweepRequest& request) override;
-  absl::StatusOr<CacheSize> Measure(const std::string& root,
-                                    const Pace& pace) override;
-  absl::StatusOr<VerifyReport> Verify(const Pace& pace) override;
-  bool NeedsSweep(const Limits& limits) override;
-  void SaveHits() override;
-  void GiveBack() override;
-  std::string health() const override;
-  std::string notice() const override { return notice_; }
-  void Close() override;
-
- private:
-  // Over what removes results. The number changes at the end: who has found one
-  // before it went keeps it under the old number. Thread-compatible.
-  class Removal {
-   public:
-    explicit Removal(std::atomic<uint64_t>* generation)
-        : generation_(generation) {}
-    Removal(const Removal&) = delete;
-    Removal& operator=(const Removal&) = delete;
-    ~Removal() { ++*generation_; }
-
-   private:
-    std::atomic<uint64_t>* const generation_;
-  };
-
-  // Keeps the database open while it exists. Thread-compatible.
-  class Use {
-   public:
-    explicit Use(ActionCacheImpl* cache) : cache_(cache) {
-      base::MutexLock lock(&cache_->mutex_);
-      is_open_ = !cache_->closed_;
-      cache_->users_ += is_open_ ? 1 : 0;
-    }
-    Use(const Use&) = delete;
-    Use& operator=(const Use&) = delete;
-    ~Use() {
-      base::MutexLock lock(&cache_->mutex_);
-      cache_->users_ -= is_open_ ? 1 : 0;
-      cache_->changed_.SignalAll();
-    }
-    bool is_open() const { return is_open_; }
-
-   private:
-    ActionCacheImpl* const cache_;
-    bool is_open_ = false;
-  };
-
-  fingerprint::World MakeWorld(const ActionKey& key, const base::Digest& weak);
-  LookupResult Find(const ActionKey& key, const Evaluation& before,
-                    bool is_use);
-  CacheParts Parts() {
-    return {database_.get(), &blobs_, &in_use_, &write_mutex_};
-  }
-  // `pace`, and the end when the cache is closed.
-  Pace UntilClosed(const Pace& pace);
-  bool is_closed() const {
-    const base::MutexLock lock(&mutex_);
-    return closed_;
-  }
-  void SaveHitsOpen();
-  void Touch(const ActionKey& key, const base::Digest& weak,
-             const Search& search, const Hit& hit);
-  absl::Status Write(const ActionKey& key, const StoredAction& action,
-                     uint64_t blob_bytes);
-  void PutTotals(Batch* batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
-  // A blob that is lost or damaged may be that of other results, too.
-  absl::Status NoteLoss(absl::Status status) {
-    generation_ += absl::IsDataLoss(status) ? 1 : 0;
-    return status;
-  }
-  bool MayWrite() const;
-  void NoteWrite(const absl::Status& status);
-
-  mutable base::Mutex mutex_;
-  base::CondVar changed_;
-  bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  int users_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::string problem_ ABSL_GUARDED_BY(mutex_);
-  absl::Time next_probe_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
-
-  const std::function<absl::Time()> now_;
-  // Held over read, change and write of shared records: the one lock of ours
-  // with I/O under it. Before mutex_.
-  base::Mutex write_mutex_;
-  Totals totals_ ABSL_GUARDED_BY(write_mutex_);
-  // Held by what goes over the whole cache. Before write_mutex_.
-  base::Mutex upkeep_mutex_;
-  const InUse in_use_;
-  PendingHits pending_hits_;
-  Durations durations_;
-  // Null after Close; only used under a Use.
-  std::unique_ptr<store::Database> database_;
-  const BlobStore blobs_;
-  const std::string notice_;
-  std::atomic<uint64_t> generation_{1};
-  fingerprint::FileDigests files_;
-};
+}
 
 fingerprint::World ActionCacheImpl::MakeWorld(const ActionKey& key,
                                               const base::Digest& weak) {
@@ -400,155 +255,6 @@ void ActionCacheImpl::PutTotals(Batch* batch) {
   batch->Put(store::Table::kMeta, kTotalsKey, totals_.SerializeAsString());
 }
 
-absl::Status ActionCacheImpl::Clean() {
-  const Use use(this);
-  if (!use.is_open()) {
-    return absl::UnavailableError("the cache is closed");
-  }
-  const base::MutexLock alone(&upkeep_mutex_);
-  const Removal removal(&generation_);
-  const base::MutexLock lock(&write_mutex_);
-  // Records first: a blob without a record is waste, the reverse a lost hit.
-  const absl::Status cleared = database_->Clear();
-  NoteWrite(cleared);
-  VT_RETURN_IF_ERROR(cleared);
-  totals_.Clear();
-  durations_.Clear();
-  files_.Forget();
-  const InUse::Sweeping sweeping(&in_use_);
-  blobs_.Walk([&](const base::Digest& digest, uint64_t) {
-    sweeping.Unless(digest, [&] { blobs_.Remove(digest); });
-    return true;
-  });
-  blobs_.RemoveEmptyFolders();
-  blobs_.RemoveStray(absl::InfinitePast(), absl::InfiniteFuture());
-  return absl::OkStatus();
-}
-
-// ------------------------------------------------------------------ upkeep
-
-Pace ActionCacheImpl::UntilClosed(const Pace& pace) {
-  return [this, pace](const Progress& progress) {
-    return !is_closed() && (pace == nullptr || pace(progress));
-  };
-}
-
-absl::StatusOr<SweepReport> ActionCacheImpl::Sweep(
-    const SweepRequest& request) {
-  const Use use(this);
-  if (!use.is_open()) {
-    return absl::UnavailableError("the cache is closed");
-  }
-  const base::MutexLock alone(&upkeep_mutex_);
-  const Removal removal(&generation_);
-  SaveHitsOpen();
-  SweepRequest mine = request;
-  mine.pace = UntilClosed(request.pace);
-  int64_t stored_before = 0;
-  {
-    const base::MutexLock lock(&write_mutex_);
-    stored_before = totals_.bytes();
-  }
-  absl::StatusOr<SweepReport> report = cache::Sweep(Parts(), mine, now_());
-  if (!report.ok()) {
-    return report;
-  }
-  const base::MutexLock lock(&write_mutex_);
-  // What was stored meanwhile comes on top.
-  totals_.set_bytes(static_cast<int64_t>(report->bytes) + totals_.bytes() -
-                    stored_before);
-  totals_.set_results(static_cast<int64_t>(report->results));
-  totals_.set_swept_unix_s(absl::ToUnixSeconds(now_()));
-  Batch batch;
-  PutTotals(&batch);
-  VT_RETURN_IF_ERROR(database_->Write(batch));
-  return report;
-}
-
-absl::StatusOr<CacheSize> ActionCacheImpl::Measure(const std::string& root,
-                                                   const Pace& pace) {
-  const Use use(this);
-  if (!use.is_open()) {
-    return absl::UnavailableError("the cache is closed");
-  }
-  SaveHitsOpen();
-  absl::StatusOr<CacheSize> size =
-      cache::Measure(Parts(), root, UntilClosed(pace));
-  if (size.ok()) {
-    const base::MutexLock lock(&write_mutex_);
-    if (totals_.swept_unix_s() != 0) {
-      size->swept = absl::FromUnixSeconds(totals_.swept_unix_s());
-    }
-  }
-  return size;
-}
-
-absl::StatusOr<VerifyReport> ActionCacheImpl::Verify(const Pace& pace) {
-  const Use use(this);
-  if (!use.is_open()) {
-    return absl::UnavailableError("the cache is closed");
-  }
-  const base::MutexLock alone(&upkeep_mutex_);
-  const Removal removal(&generation_);
-  absl::StatusOr<VerifyReport> report =
-      cache::Verify(Parts(), UntilClosed(pace));
-  if (!absl::IsDataLoss(report.status())) {
-    return report;
-  }
-  // RocksDB has found what it wrote damaged: from here on it would refuse to
-  // write, and what it still reads may have holes.
-  VerifyReport rebuilt;
-  rebuilt.damaged = 1;
-  rebuilt.problems.push_back(
-      absl::StrCat("the database is damaged: ",
-                   absl::string_view(report.status().message())));
-  rebuilt.database_rebuilt = true;
-  const base::MutexLock lock(&write_mutex_);
-  VT_RETURN_IF_ERROR(database_->Clear());
-  totals_.Clear();
-  durations_.Clear();
-  files_.Forget();
-  return rebuilt;
-}
-
-bool ActionCacheImpl::NeedsSweep(const Limits& limits) {
-  const base::MutexLock lock(&write_mutex_);
-  const absl::Time swept = absl::FromUnixSeconds(totals_.swept_unix_s());
-  return totals_.results() > 0 &&
-         (static_cast<uint64_t>(std::max<int64_t>(totals_.bytes(), 0)) >
-              limits.max_bytes ||
-          swept + kSweepInterval < now_());
-}
-
-void ActionCacheImpl::SaveHits() {
-  const Use use(this);
-  if (use.is_open()) {
-    SaveHitsOpen();
-    if (MayWrite()) {
-      NoteWrite(files_.Save());
-    }
-  }
-}
-
-void ActionCacheImpl::GiveBack() {
-  const Use use(this);
-  if (use.is_open() && MayWrite()) {
-    NoteWrite(database_->GiveBack());
-  }
-}
-
-void ActionCacheImpl::SaveHitsOpen() {
-  if (pending_hits_.empty() || !MayWrite()) {
-    return;
-  }
-  const base::MutexLock lock(&write_mutex_);
-  Batch batch;
-  pending_hits_.TakeInto(*database_, &batch);
-  if (!batch.changes.empty()) {
-    NoteWrite(database_->Write(batch));
-  }
-}
-
 bool ActionCacheImpl::MayWrite() const {
   base::MutexLock lock(&mutex_);
   return problem_.empty() || now_() >= next_probe_;
@@ -596,6 +302,8 @@ void ActionCacheImpl::Close() {
   files_.Detach();
   database_.reset();
 }
+
+namespace {
 
 absl::StatusOr<std::unique_ptr<store::Database>> OpenDatabase(
     const std::string& directory, std::string* notice) {
