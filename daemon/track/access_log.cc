@@ -44,13 +44,26 @@ bool AccessLog::IsOwnDirectory(const std::string& path) const {
                      });
 }
 
+bool AccessLog::IsMadeDirectory(absl::string_view path) const {
+  if (made_directories_.contains(path)) {
+    return true;
+  }
+  const auto it = successors_.find(path);
+  if (it == successors_.end()) {
+    return false;
+  }
+  const std::optional<FileIdentity> now = LookAt(it->first);
+  return now && now->device == it->second.device &&
+         now->inode == it->second.inode;
+}
+
 bool AccessLog::IsBelowOwnDirectory(const std::string& path) const {
   if (made_directories_.empty()) {
     return false;
   }
   for (absl::string_view up = base::Dirname(path); up.size() > 1;
        up = base::Dirname(up)) {
-    if (made_directories_.contains(up)) {
+    if (IsMadeDirectory(up)) {
       return true;
     }
   }
@@ -61,7 +74,24 @@ bool AccessLog::IsBelowOwnDirectory(const std::string& path) const {
 bool AccessLog::IsBelowLostDirectory(const std::string& path) const {
   for (absl::string_view up = base::Dirname(path); up.size() > 1;
        up = base::Dirname(up)) {
-    if (made_directories_.contains(up) && !LookAt(std::string(up))) {
+    if (!made_directories_.contains(up)) {
+      continue;
+    }
+    const auto it = states_.find(up);
+    const bool was_made = it == states_.end() || it->second.was_there;
+    if (was_made && !LookAt(std::string(up))) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// Below a link that it made or turned something may stand.
+bool AccessLog::IsBelowChanged(const std::string& path) const {
+  for (absl::string_view up = base::Dirname(path); up.size() > 1;
+       up = base::Dirname(up)) {
+    const auto it = states_.find(up);
+    if (it != states_.end() && it->second.content_mutated) {
       return true;
     }
   }
@@ -121,6 +151,9 @@ void AccessLog::ObserveMissing(const Resolved& at, uint32_t observed) {
     return;
   }
   const std::string path = base::NormalizePath(at.path);
+  if (path == at.first_missing && at.blocked_by_file) {
+    return;  // "file/.": what is missing has no name
+  }
   ObservePath(path, observed, /*missing=*/true, nullptr);
   if (const auto it = states_.find(path);
       it != states_.end() && at.blocked_by_file) {
@@ -141,6 +174,7 @@ void AccessLog::ObservePath(const std::string& path, uint32_t observed,
     state->makes_parents |= (observed & kMetadata) != 0;
     return;
   }
+  state->was_there |= !missing;
   if (state->is_made() || IsBelowOwnDirectory(path)) {
     // That something is *not* in a directory it made may be different when the
     // directory is there already.
@@ -148,8 +182,11 @@ void AccessLog::ObservePath(const std::string& path, uint32_t observed,
       return;
     }
     if (state->mutated) {
-      if (state->is_made() && source_.epoch < state->made_epoch) {
-        Observed(observed, missing, state);  // it looked, then made it
+      // It looked, then made it; or what should have made it has failed, or is
+      // not over.
+      if (state->is_made() &&
+          (source_.epoch < state->made_epoch || !state->was_there)) {
+        Observed(observed, missing, state);
       }
       return;
     }
@@ -266,11 +303,12 @@ void AccessLog::ObserveAppeared(const Resolved& at, uint32_t observed) {
   for (const std::string& link : at.links) {
     ObservePath(link, kLinkText, /*missing=*/false, nullptr);
   }
-  const bool is_own_doing =
-      IsChanged(at.path) ||
+  const bool is_own_way =
       std::any_of(at.links.begin(), at.links.end(),
                   [this](const std::string& link) { return IsChanged(link); });
-  if (!is_own_doing) {
+  const auto it = states_.find(at.path);
+  const bool is_made = it != states_.end() && it->second.is_made();
+  if (!is_own_way && (is_made || !IsChanged(at.path))) {
     ObservePath(at.path, observed, /*missing=*/true, nullptr);
   }
 }

@@ -36,6 +36,7 @@
 #include <vector>
 
 #include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/container/node_hash_map.h"
 #include "absl/strings/string_view.h"
@@ -165,7 +166,10 @@ class AccessLog {
   void Observed(uint32_t observed, bool missing, PathState* state);
   void NoteSource(PathState* state);
   bool IsBelowOwnDirectory(const std::string& path) const;
+  bool IsMadeDirectory(absl::string_view path) const;
+  void DirectoryMoves(const std::string& from, const std::string& to);
   bool IsBelowLostDirectory(const std::string& path) const;
+  bool IsBelowChanged(const std::string& path) const;
   void TakeDigest(const std::string& path, PathState* state);
   void NoteOldContent(const std::string& path, Change change, bool by_nested,
                       PathState* state);
@@ -190,6 +194,13 @@ class AccessLog {
   absl::btree_set<std::string> mutated_;
   // Directories that the action made; never taken out.
   absl::flat_hash_set<std::string> made_directories_;
+  // One it made was renamed to what was a directory: that succeeds only over an
+  // empty one. Own if it is that one which stands there.
+  struct Successor {
+    dev_t device;
+    ino_t inode;
+  };
+  absl::flat_hash_map<std::string, Successor> successors_;
   // Directories from before that were renamed, to be looked at in the end.
   struct Move {
     std::string from;

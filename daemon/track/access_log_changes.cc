@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/path.h"
@@ -79,21 +80,22 @@ void AccessLog::Mutate(const Resolved& at, Change change,
   if (enclosing_) {
     enclosing_({&at, change, nullptr, false, source_.tid, mode});
   }
+  const bool creates =
+      change == Change::kCreate || change == Change::kCreateDirectory;
   // The links and directories on the way were looked at, whatever comes of it.
   const bool will_fail =
       at.kind == Resolved::Kind::kHidden || !at.first_missing.empty() ||
-      ((change == Change::kCreate || change == Change::kCreateDirectory) &&
-       at.found());
+      (at.found() ? creates : !creates && change != Change::kOverwrite);
   if (will_fail) {
     if (!by_nested) {
       Observe(at, kExistence);
     }
     if (!by_nested && !at.first_missing.empty() && !at.blocked_by_file &&
-        (change == Change::kCreate || change == Change::kCreateDirectory)) {
+        creates && !absl::StrContains(at.path, "/..")) {
       // In a directory that is there it would have been made. Not that any
       // other on the way is missing, see Observe().
-      ObservePath(std::string(base::Dirname(base::NormalizePath(at.path))),
-                  kExistence, /*missing=*/true, nullptr);
+      ObservePath(base::NormalizePath(base::Dirname(at.path)), kExistence,
+                  /*missing=*/true, nullptr);
     }
     if (const auto it = states_.find(at.path);
         it != states_.end() && change == Change::kCreateDirectory) {
@@ -115,6 +117,7 @@ void AccessLog::Mutate(const Resolved& at, Change change,
   state->self_mutated |= !by_nested;
   const bool is_first = !state->mutated;
   if (at.found()) {
+    state->was_there = true;
     state->changed_epoch = epoch_;
     if (S_ISLNK(at.status.st_mode) || S_ISDIR(at.status.st_mode)) {
       names_epoch_ = epoch_;
@@ -123,7 +126,6 @@ void AccessLog::Mutate(const Resolved& at, Change change,
   if (is_first) {
     state->mutated = true;
     state->pre = PreState::kMissing;
-    state->made_epoch = epoch_;
     mutated_.insert(at.path);
     // Below a directory that it made nothing stood. What it looked for there is
     // an input: the directory may be there the next time.
@@ -131,6 +133,9 @@ void AccessLog::Mutate(const Resolved& at, Change change,
       state->pre = TypeOf(at.status.st_mode);
       state->before = FileIdentity::Of(at.status);
     }
+  }
+  if (state->is_made() && !state->was_there) {
+    state->made_epoch = epoch_;
   }
   if (is_first) {
     state->new_mode = change == Change::kMode ? std::nullopt : mode;
@@ -181,6 +186,15 @@ void AccessLog::NoteOldContent(const std::string& path, Change change,
   }
 }
 
+// A directory it made, `from`, will be `to`.
+void AccessLog::DirectoryMoves(const std::string& from, const std::string& to) {
+  if (!LookAt(to)) {
+    made_directories_.insert(to);
+  } else if (const std::optional<FileIdentity> own = LookAt(from)) {
+    successors_[to] = {own->device, own->inode};
+  }
+}
+
 void AccessLog::MoveDirectory(const Resolved& from, const Resolved& to,
                               bool exchange, bool by_nested) {
   if (enclosing_) {
@@ -197,7 +211,7 @@ void AccessLog::MoveDirectory(const Resolved& from, const Resolved& to,
     }
     return;
   }
-  made_directories_.insert(to.path);
+  DirectoryMoves(from.path, to.path);
   const std::string prefix = absl::StrCat(from.path, "/");
   std::vector<std::string> names;
   for (auto it = mutated_.lower_bound(prefix);
@@ -206,8 +220,8 @@ void AccessLog::MoveDirectory(const Resolved& from, const Resolved& to,
   }
   for (const std::string& name : names) {
     const std::string path = absl::StrCat(to.path, name);
-    if (made_directories_.contains(absl::StrCat(from.path, name))) {
-      made_directories_.insert(path);
+    if (IsMadeDirectory(absl::StrCat(from.path, name))) {
+      DirectoryMoves(absl::StrCat(from.path, name), path);
     }
     PathState* state = Find(path);
     state->self_mutated |= !by_nested;
@@ -215,6 +229,7 @@ void AccessLog::MoveDirectory(const Resolved& from, const Resolved& to,
       continue;
     }
     state->mutated = state->content_mutated = state->creation_tried = true;
+    state->was_there = true;
     state->made_epoch = state->own_since = epoch_;
     mutated_.insert(path);
     NoteSource(state);

@@ -123,7 +123,7 @@ void AccessLog::FinishObservation(const std::string& path, PathState* state) {
         state->pre = PreState::kMissing;
         state->is_output = CanBeRestored(now->mode);
       }
-    } else if (now) {
+    } else if (now && !IsBelowChanged(path)) {
       AddFlaw(kInputChanged, "a file appeared while the task ran", path);
     }
     return;

@@ -255,6 +255,11 @@ void Decoder::Rename(const Task& task, const Name& from, const Name& to,
   if ((flags & kRenameNoReplace) != 0 || IsDirectory(source)) {
     ProbeNew(target);  // a directory does not replace what is there
   }
+  if (!source.found() || (exchange && !target.found())) {
+    log_.Observe(source, kExistence);
+    log_.Observe(target, kExistence);
+    return;  // it will fail
+  }
   if (exchange && (IsDirectory(source) || IsDirectory(target))) {
     foreign_.Exempt(source.path);
     foreign_.Exempt(target.path);
@@ -267,10 +272,6 @@ void Decoder::Rename(const Task& task, const Name& from, const Name& to,
     }
   }
   Mutate(task, source, Change::kMoveAway);
-  if (!source.found() || (exchange && !target.found())) {
-    log_.Observe(target, kExistence);
-    return;  // it will fail
-  }
   if (exchange) {
     Mutate(task, target, Change::kMoveAway);
     log_.MoveDirectory(target, source, /*exchange=*/true);

@@ -40,6 +40,7 @@ struct AccessLog::PathState {
   bool content_mutated = false;  // more than its mode and times
   bool self_mutated = false;     // not by nested actions alone
   bool creation_tried = false;
+  bool was_there = false;  // it was found, or changed where it stood
   bool is_ensured = false;  // mkdir was tried
   // Of a first mkdir that found something there.
   std::optional<mode_t> ensured_mode;
@@ -60,7 +61,8 @@ struct AccessLog::PathState {
   FileIdentity first_seen;  // at the first observation that found it
   bool is_output = false;
   bool is_deletion = false;
-  // Epoch of the first change, if nothing stood there before.
+  // Epoch of the first change, if nothing stood there before; of the last one
+  // until it is known to be there, for those before it have failed.
   uint32_t made_epoch = 0;
   // Epoch of the last change that found the old thing still there. A record
   // that is not older is of what the action had made of it.

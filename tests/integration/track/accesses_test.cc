@@ -299,6 +299,81 @@ TEST_F(AccessesTest, PermissionsAreThoseOfAShortAccessControlList) {
   EXPECT_EQ(At("a").new_mode, 0660U);
 }
 
+TEST_F(AccessesTest, FileThatIsTakenForADirectoryIsNotMissing) {
+  Write("f", "1");
+  Do({"stat:f/.", "append:f/.:x", "stat:f/x/.", "read:f"});
+  EXPECT_THAT(Flaws(), IsEmpty());
+  EXPECT_EQ(At("f").observed, track::kContent | track::kExistence);
+  EXPECT_FALSE(At("f").missing);
+  EXPECT_TRUE(At("f/x").missing);
+}
+
+TEST_F(AccessesTest, DirectoryBehindOneThatIsMissingIsNot) {
+  Do({"append:gone/../a:x", "append:gone/.:x", "stat:."});
+  EXPECT_THAT(Flaws(), IsEmpty());
+  EXPECT_TRUE(At("gone").missing);
+  EXPECT_FALSE(At(root_).missing);
+}
+
+// The call failed, and the program was told.
+TEST_F(AccessesTest, WhatWasMissingWhenItShouldBeChangedWasMissing) {
+  Do({"unlink:a", "write:a:1", "chmod:b:600", "write:b:1", "rename:c:x",
+      "write:c:1", "truncate:d:0", "write:d:1"});
+  for (const char* name : {"a", "b", "c", "d"}) {
+    EXPECT_EQ(At(name).observed, track::kExistence) << name;
+    EXPECT_TRUE(At(name).missing) << name;
+    EXPECT_TRUE(At(name).is_output) << name;
+  }
+}
+
+TEST_F(AccessesTest, WhatCouldNotBeMadeIsStillMissing) {
+  Do({"link:nowhere:a", "stat:a", "write:a:1", "stat:a"});
+  EXPECT_NE(At("a").observed & track::kMetadata, 0U);
+  EXPECT_TRUE(At("a").missing);
+  EXPECT_TRUE(At("a").is_output);
+  Do({"write:t:1", "unlink:t", "stat:t"});
+  EXPECT_EQ(At("t").observed, 0U);
+}
+
+// mkdir does not follow the link; what is looked for is missing all the same.
+TEST_F(AccessesTest, WhatIsMissingInADirectoryThatCouldNotBeMadeIsMissing) {
+  std::filesystem::create_symlink("d", Path("l"));
+  Do({"stat:l/x", "mkdir:l/"});
+  EXPECT_TRUE(At("d/x").missing);
+  EXPECT_EQ(At("d/x").observed, track::kMetadata);
+}
+
+// As package managers do: they look, and then make a link to a directory.
+TEST_F(AccessesTest, WhatAppearsBehindAnOwnLinkIsNobodyElsesChange) {
+  std::filesystem::create_directory(Path("store"));
+  Write("store/file", "1");
+  Do({"stat:module/file", "symlink:store:module", "read:module/file"});
+  EXPECT_THAT(Flaws(), IsEmpty());
+  EXPECT_TRUE(At("module/file").missing);
+  EXPECT_EQ(At("store/file").observed, track::kContent);
+}
+
+// Over one that is not empty a directory is not renamed.
+TEST_F(AccessesTest, OldDirectoryThatIsNotReplacedKeepsItsInputs) {
+  std::filesystem::create_directories(Path("dist/sub"));
+  Write("dist/old", "1");
+  Write("dist/sub/old", "1");
+  Do({"mkdir:t", "mkdir:t/sub", "write:t/new:2", "rename:t:dist",
+      "read:dist/old", "read:dist/sub/old"});
+  EXPECT_EQ(At("dist/old").observed, track::kContent);
+  EXPECT_EQ(At("dist/sub/old").observed, track::kContent);
+  EXPECT_THAT(Flaws(), IsEmpty());
+}
+
+TEST_F(AccessesTest, OldDirectoryThatIsReplacedHasOwnProducts) {
+  std::filesystem::create_directory(Path("dist"));
+  Do({"mkdir:t", "mkdir:t/sub", "write:t/sub/new:2", "rename:t:dist",
+      "read:dist/sub/new", "write:dist/more:3", "read:dist/more"});
+  EXPECT_EQ(At("dist/sub/new").observed, 0U);
+  EXPECT_EQ(At("dist/more").observed, 0U);
+  EXPECT_THAT(Outputs(), testing::IsSupersetOf({"dist/sub/new", "dist/more"}));
+}
+
 // As `mkdir -p` of Node, Python and Rust.
 TEST_F(AccessesTest, WhoLooksAfterMkdirFailedMakesTheWholeWay) {
   std::filesystem::create_directories(Path("a/b"));

@@ -79,7 +79,8 @@ std::string Describe(const Access& access, const std::string& root) {
   const bool is_below = absl::StartsWith(access.path, root);
   std::string text = absl::StrCat(
       is_below ? access.path.substr(root.size()) : access.path,
-      " observed=", Essence(access), access.missing ? " missing" : "");
+      access.missing ? " missing"  // however it was looked for
+                     : absl::StrCat(" observed=", Essence(access)));
   if (access.mutated) {
     absl::StrAppend(&text, " mutated was=", static_cast<int>(access.pre_state),
                     " size=", access.pre_size, " mode=", access.pre_mode,
