@@ -103,12 +103,14 @@ class At:
         self.first_missing = None
         self.is_blocked = False  # by a file that is no directory
         self.has_dots = False  # ".." behind the missing component
+        self.ends_in_dot = False
 
 
 def resolve(disk, name, follow):
     at, at_dir = At(), b''
+    at.ends_in_dot = name.endswith(b'/.')
     pending = name.split(b'/')
-    if name.rstrip(b'/') != name:
+    if name.endswith((b'/', b'/.')):
         follow = True
     pending = [p for p in pending if p not in (b'', b'.')]
     while pending:
@@ -139,6 +141,8 @@ def resolve(disk, name, follow):
         at_dir = here
     at.path = at_dir or b'/'
     at.node = disk.node(at.path) if at_dir else Node('directory', None)
+    if name.endswith(b'/.') and at.node.type != 'directory':
+        at.node, at.first_missing, at.is_blocked = None, at.path, True
     return at
 
 
@@ -180,6 +184,8 @@ class Oracle:
         """`kind` of what `at` leads to, and what it tells of the way."""
         for link in at.links:
             self._note(link, {'linktext'})
+            if call.error == 'ELOOP':
+                self.may[link].add('exists')
         if at.path is None:
             return
         if call.error in _UNCERTAIN:
@@ -197,6 +203,8 @@ class Oracle:
             if self._is_own(at.first_missing):
                 return
             self._note(at.first_missing, {'exists'}, sure)
+            if at.path == at.first_missing:
+                return  # "file/."
         elif at.has_dots:
             self._note(at.first_missing, {'exists', 'missing'}, sure)
         if at.has_dots:
@@ -210,15 +218,17 @@ class Oracle:
 
     def _note_no_directory(self, at):
         """Something could not be made: there is no directory for it."""
-        if at.first_missing and not at.is_blocked:
-            path = os.path.normpath(at.path)
-            self._note(os.path.dirname(path), {'exists', 'missing'})
+        if at.first_missing and not at.is_blocked and not at.has_dots:
+            self._note(at.path if at.ends_in_dot else os.path.dirname(at.path),
+                       {'exists', 'missing'})
 
     def _mutate(self, call, at, change):
         """`at` was changed, or an attempt failed; the caller moves the disk."""
         if at.path is None:
             for link in at.links:
                 self._note(link, {'linktext'})
+                if call.error == 'ELOOP':
+                    self.may[link].add('exists')
             return
         if not call.ok or at.first_missing:
             self.may[at.path] |= ANY
@@ -232,7 +242,8 @@ class Oracle:
                 if (call.name in ('mkdir', 'mkdirat') and call.error == 'EEXIST' and
                         at.node is not None and at.node.type == 'directory'):
                     self._ensured.add(at.path)
-                if call.error not in _UNCERTAIN and not self._is_own(at.path):
+                if (call.error not in _UNCERTAIN and not self._is_own(at.path) and
+                        at.path not in self._changed):
                     self.must[at.path] |= words
             else:
                 self._observe(call, at, 'exists')
@@ -379,17 +390,20 @@ class Oracle:
                 self.may[at.path] |= ANY
                 if 'O_CREAT' in flags:
                     self._note_no_directory(at)
-            return self._observe(call, at, 'content', sure=at.first_missing is not None)
+            return self._observe(call, at, 'exists' if 'O_CREAT' in flags else 'content',
+                                 sure=at.first_missing is not None)
         if exclusive:
             self._observe(call, at, 'exists', sure=not call.ok)
-            if call.ok and not self._is_own(at.path):
+            if call.ok and not self._is_own(at.path) and \
+                    at.path not in self._changed:
                 self.must[at.path] |= {'exists', 'missing'}
         if not call.ok:
+            self.may[at.path] |= ANY
             return None
         if at.node is None:
             if not exclusive and 'O_TRUNC' not in flags:
                 self.may[at.path] |= {'content', 'missing'}
-                if not self._is_own(at.path):
+                if not self._is_own(at.path) and at.path not in self._changed:
                     self.must[at.path] |= {'content', 'missing'}
             self.may[at.path] |= {'missing'}
             self._mutate(call, at, 'create')
@@ -483,9 +497,15 @@ class Oracle:
         was_own = source.path is not None and self._is_own(source.path)
         self._mutate(call, source, 'away')
         if not call.ok:
+            self._observe(call, target, 'exists', sure=False)
+            if source.node and not exchange:
+                self._note_no_directory(target)
             if target.path is not None:
                 self.may[target.path] |= ANY
             return
+        if source.path == target.path or (
+                source.node is target.node and not exchange):
+            return  # two names of one file: nothing happens
         self._mutate(call, target,
                      'away' if exchange else 'overwrite' if target.node else 'create')
         if exchange:

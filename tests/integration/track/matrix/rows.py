@@ -31,6 +31,7 @@ class Row:
     needs    words of `problem_with`; the row is skipped if one is not there
     flaws    why the result is not stored: words of vt_track_dump, or a function
              of the mode
+    may_flaws  why it may not be stored
     random   [(regex, by)] for names that differ from run to run; bytes
     output   [(regex, by)] for output that does
     volatile files whose content differs
@@ -43,7 +44,7 @@ class Row:
     """
 
     def __init__(self, name, title, argv, *, files=None, setup=None, needs=(),
-                 flaws=(), random=(), output=(), volatile=(), knows=None,
+                 flaws=(), may_flaws=(), random=(), output=(), volatile=(), knows=None,
                  changes=False, check=None, env=None, strace=True, user=None,
                  keep=False, is_slow=False, in_pairs=True, is_remapped=False,
                  checks_twice=False, hybrid_options=(), strace_env=None,
@@ -53,6 +54,7 @@ class Row:
         self.files, self.setup = files or {}, setup
         self.needs = ('listener', *needs) + (('second_uid',) if user else ())
         self._flaws, self.random, self.output = flaws, random, output
+        self.may_flaws = set(may_flaws)
         self._volatile, self.knows, self._changes = volatile, knows or {}, changes
         self.check, self.env, self.strace_env = check, env or {}, strace_env or {}
         # strace cannot be traced, nor raise privileges, nor read what is hidden.
