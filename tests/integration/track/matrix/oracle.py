@@ -201,6 +201,8 @@ class Oracle:
         # in the way does.
         if at.is_blocked:
             if self._is_own(at.first_missing):
+                # Heard when that was removed, it is missing: true, and no harm.
+                self.may[at.path] |= {kind, 'missing'}
                 return
             self._note(at.first_missing, {'exists'}, sure)
             if at.path == at.first_missing:
