@@ -25,6 +25,8 @@ ls src > dist/list
 wc -c < dist/out
 '''
 DEPENDS = {'a': [], 'b': ['a'], 'c': ['a', 'b'], 'd': []}
+# So many that their directory is remembered apart (daemon/cache/parts.h).
+MANY = {'a': [f'm{number:02d}' for number in range(20)]}
 # What a run says of the cache may differ where both say the same of the tasks.
 STATUS = re.compile(r' [◉○] cache (hit, replaying|miss: .*, executing)'
                     r'|^vt run: .*$|^---$', re.M)
@@ -50,7 +52,7 @@ class Oracle(VtTest):
                 'name': name, 'dependencies': {d: 'workspace:*' for d in deps}})
             self.write(f'packages/{name}/deps.txt',
                        ''.join(f'../{d}\n' for d in deps))
-            for file in ('x', 'y'):
+            for file in ('x', 'y', *MANY.get(name, ())):
                 self.write(f'packages/{name}/src/{file}', f'{name} {file}\n')
         self.git('init', '-q', '-b', 'one')
         self.git('add', '-A')
