@@ -22,9 +22,11 @@ WorkerPool::~WorkerPool() {
 }
 
 void WorkerPool::Submit(Closure work) {
-  base::MutexLock lock(&mutex_);
-  queue_.push_back(std::move(work));
-  changed_.SignalAll();
+  {
+    base::MutexLock lock(&mutex_);
+    queue_.push_back(std::move(work));
+  }
+  changed_.SignalOne();
 }
 
 void WorkerPool::Work() {
