@@ -139,10 +139,11 @@ class Planner {
       return UnknownTask(workspace_, selection, *flags.task);
     }
     VT_RETURN_IF_ERROR(LeaveOutEnclosing(caller, &nodes));
+    const auto env = std::make_shared<const base::EnvMap>(caller.env);
     for (const TaskNode& node : nodes) {
-      VT_ASSIGN_OR_RETURN(
-          PlannedTask task,
-          MakeTask(node, flags, caller, inherited, default_names, plan.query));
+      VT_ASSIGN_OR_RETURN(PlannedTask task,
+                          MakeTask(node, flags, caller, env, inherited,
+                                   default_names, plan.query));
       plan.tasks.push_back(std::move(task));
     }
     return plan;
@@ -210,11 +211,12 @@ class Planner {
 
   absl::StatusOr<PlannedTask> MakeTask(
       const TaskNode& node, const RunFlags& flags, const CallerFacts& caller,
-      const Inherited& inherited, const std::set<std::string>& default_names,
-      const std::string& query) {
+      std::shared_ptr<const base::EnvMap> env, const Inherited& inherited,
+      const std::set<std::string>& default_names, const std::string& query) {
     PlannedTask task = Head(workspace_, node);
     StepFacts facts{workspace_,
                     caller.env,
+                    std::move(env),
                     caller.settings,
                     default_names,
                     inherited.cache_scripts,
@@ -278,7 +280,8 @@ absl::StatusOr<Plan> MakePlan(const workspace::Workspace& workspace,
 void SetDigests(Step* step) {
   step->weak = fingerprint::WeakFingerprint(step->description);
   fingerprint::HashingSink sink;
-  for (const auto& [name, value] : *step->tool_env) {
+  const std::shared_ptr<const base::EnvMap> env = step->tool_env.All();
+  for (const auto& [name, value] : *env) {
     sink.Bytes(name, value);
   }
   step->tool_env_digest = sink.Finish();

@@ -21,6 +21,7 @@
 #include "daemon/base/digest.h"
 #include "daemon/base/env_query.h"
 #include "daemon/plan/command_line.h"
+#include "daemon/plan/tool_env.h"
 #include "daemon/settings/settings.h"
 #include "daemon/workspace/workspace.h"
 #include "vtask/storage/v1/storage.pb.h"
@@ -67,7 +68,7 @@ struct Step {
   std::vector<std::string> env;
   // What tools may ask for: the caller's environment, unfiltered, with PATH and
   // prefix assignments of this step (tool-ipc 4.3).
-  std::shared_ptr<const base::EnvMap> tool_env;
+  ToolEnv tool_env;
   // Name patterns that stay untracked whatever a tool asks (tool-ipc D6): the
   // user's `untrackedEnv`.
   std::vector<std::string> user_untracked;

@@ -17,9 +17,9 @@
 #include "absl/strings/str_join.h"
 
 #include "daemon/base/consulted.h"
+#include "daemon/base/find_program.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
-#include "daemon/base/find_program.h"
 #include "daemon/plan/shell_words.h"
 #include "daemon/plan/step_env.h"
 
@@ -78,8 +78,6 @@ class StepMaker {
     const auto path = env_.find("PATH");
     env_["PATH"] = StepPath(package_.directory, root_,
                             path == env_.end() ? "" : path->second);
-    // Entry by entry the same for all steps without assignments: shared.
-    plain_env_ = std::make_shared<const base::EnvMap>(env_);
   }
 
   absl::Status Make(const std::vector<std::string>& extra_args,
@@ -186,6 +184,14 @@ class StepMaker {
     return env;
   }
 
+  ToolEnv ToolEnvOf(const Assignments& assignments) const {
+    base::EnvMap own = {{"PATH", env_.at("PATH")}};
+    for (const auto& [name, value] : assignments) {
+      own[name] = value;
+    }
+    return {facts_.shared_env, std::move(own)};
+  }
+
   // R-PLAN-12, 13, 17. True: `command` is a run that is planned here; false: it
   // is to be made a step like others.
   absl::StatusOr<bool> Nested(const SimpleCommand& command,
@@ -249,7 +255,7 @@ class StepMaker {
     step.kind = Step::Kind::kShell;
     step.program = kShell;
     step.argv = {kShell, "-c", script};
-    step.tool_env = plain_env_;
+    step.tool_env = ToolEnvOf({});
     VT_RETURN_IF_ERROR(Finish(env_, {}, &step));
     return step;
   }
@@ -259,9 +265,7 @@ class StepMaker {
     step.kind = Step::Kind::kProcess;
     step.argv = command.words;
     const base::EnvMap env = EnvOf(command);
-    step.tool_env = command.assignments.empty()
-                        ? plain_env_
-                        : std::make_shared<const base::EnvMap>(env);
+    step.tool_env = ToolEnvOf(command.assignments);
     step.program = base::FindProgram(command.words[0], env.at("PATH"), cwd_);
     if (step.program.empty()) {
       step.program_missing = absl::StrCat(
@@ -387,7 +391,6 @@ class StepMaker {
   const std::string hook_;
   std::string cwd_;
   base::EnvMap env_;
-  std::shared_ptr<const base::EnvMap> plain_env_;
 };
 
 }  // namespace

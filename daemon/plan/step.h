@@ -28,6 +28,8 @@ struct NestedRun {
 struct StepFacts {
   const workspace::Workspace& workspace;
   const base::EnvMap& env;  // of the caller
+  // A copy that steps may keep.
+  std::shared_ptr<const base::EnvMap> shared_env;
   const settings::Settings& settings;
   // Of the caller's environment, with PATH.
   const std::set<std::string>& default_names;

@@ -64,7 +64,7 @@ class ActionImpl final : public Action {
            state_ != State::kQueued;
   }
   cache::ActionKey Key() const {
-    return {step_->description, context_->root, step_->tool_env,
+    return {step_->description, context_->root, step_->tool_env.All(),
             step_->position, step_->umask};
   }
   std::string FlightKey() const {

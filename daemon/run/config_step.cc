@@ -171,7 +171,8 @@ absl::StatusOr<plan::Step> MakeConfigStep(const ConfigStepInput& input) {
     absl::StrAppend(&names, name, "\n");
   }
   env[kNamesVariable] = std::move(names);
-  step.tool_env = std::make_shared<const base::EnvMap>(std::move(env));
+  step.tool_env =
+      plan::ToolEnv(std::make_shared<const base::EnvMap>(std::move(env)), {});
   plan::SetDigests(&step);
   return step;
 }

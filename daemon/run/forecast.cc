@@ -53,7 +53,7 @@ class Forecaster {
     if (cache_ == nullptr) {
       return true;
     }
-    const cache::ActionKey key{step.description, root_, step.tool_env,
+    const cache::ActionKey key{step.description, root_, step.tool_env.All(),
                                step.position, step.umask};
     out.found = cache_->Peek(key);
     out.details = cache_->Describe(key, out.found);

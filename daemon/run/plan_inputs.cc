@@ -66,15 +66,12 @@ class Inputs {
   // Where its program would have been found before. Directories outside of the
   // workspace are the machine's; programs there count once they are executed.
   void ObserveSearch(const plan::Step& step) {
+    const std::string path = step.tool_env.Get("PATH");
     if (step.argv.empty() || absl::StrContains(step.argv[0], '/') ||
-        step.tool_env == nullptr) {
+        path.empty()) {
       return;
     }
-    const auto path = step.tool_env->find("PATH");
-    if (path == step.tool_env->end()) {
-      return;
-    }
-    for (const absl::string_view entry : absl::StrSplit(path->second, ':')) {
+    for (const absl::string_view entry : absl::StrSplit(path, ':')) {
       const std::string file = base::NormalizePath(
           absl::StartsWith(entry, "/")
               ? absl::StrCat(entry, "/", step.argv[0])

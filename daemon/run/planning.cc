@@ -127,7 +127,7 @@ absl::Status CheckPrograms(const std::string& root, const plan::Plan& plan,
     if (!missing.ok() || step.program_missing.empty()) {
       return;
     }
-    const cache::ActionKey key{step.description, root, step.tool_env,
+    const cache::ActionKey key{step.description, root, step.tool_env.All(),
                                step.position, step.umask};
     if (cache == nullptr || step.refresh || !cache->Peek(key).hit.has_value()) {
       missing = absl::FailedPreconditionError(step.program_missing);

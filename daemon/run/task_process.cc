@@ -188,7 +188,7 @@ absl::Status TaskProcessImpl::OpenEndpoint(const plan::Step& step,
                                            exec::SpawnOptions* options) {
   ipc::ToolEndpointOptions endpoint;
   endpoint.directory = engine_->options.tool_directory;
-  endpoint.env = *step.tool_env;
+  endpoint.env = *step.tool_env.All();
   absl::StatusOr<std::unique_ptr<ipc::ToolEndpoint>> opened =
       ipc::ToolEndpoint::Open(engine_->loop, std::move(endpoint));
   VT_RETURN_IF_ERROR(

@@ -91,7 +91,7 @@ TEST_F(NestedTest, ProgramsOfTheInnerPackageComeFirst) {
   WritePackage("a", "", R"("cat": "cat")");
   const Step inner = OnlyStep("t").nested->tasks[0].steps[0];
   const std::string root_directory = root().string();
-  EXPECT_EQ(inner.tool_env->at("PATH"),
+  EXPECT_EQ(inner.tool_env.All()->at("PATH"),
             root_directory + "/p/a/node_modules/.bin:" + root_directory +
                 "/node_modules/.bin:/usr/bin:/bin");
 }

@@ -45,7 +45,7 @@ TEST_F(PlanTest, ATaskBecomesItsSteps) {
   EXPECT_EQ(steps[0].display_cwd, "~/p/a/src");
   EXPECT_EQ(steps[0].cwd, (root() / "p/a/src").string());
   EXPECT_TRUE(steps[0].cached);
-  EXPECT_EQ(steps[0].tool_env->at("X"), "1");
+  EXPECT_EQ(steps[0].tool_env.All()->at("X"), "1");
   EXPECT_THAT(steps[0].user_untracked, ElementsAre("Z", "Y"));
   EXPECT_THAT(steps[0].env, Contains("X=1"));
 
@@ -55,7 +55,7 @@ TEST_F(PlanTest, ATaskBecomesItsSteps) {
 
   EXPECT_EQ(steps[2].kind, Step::Kind::kShell);
   EXPECT_THAT(steps[2].argv, ElementsAre("/bin/sh", "-c", "cat < e"));
-  EXPECT_EQ(steps[2].tool_env->count("X"), 0U);
+  EXPECT_EQ(steps[2].tool_env.All()->count("X"), 0U);
 
   EXPECT_THAT(steps[3].argv, ElementsAre("cat", "f", "more args"));
   EXPECT_EQ(steps[3].display_command, "cat f 'more args'");

@@ -74,7 +74,7 @@ TEST_F(ConfigStepTest, PassesTheCallersVariablesButThoseOfTheTerminal) {
   ASSERT_THAT(step, test::IsOk());
   EXPECT_THAT(step->env, Contains("MODE=x"));
   EXPECT_THAT(step->env, Not(Contains(StartsWith("SHLVL="))));
-  EXPECT_EQ(step->tool_env->at("VT_ENV_NAMES"), "MODE\nPATH\nVP_RUN\n");
+  EXPECT_EQ(step->tool_env.All()->at("VT_ENV_NAMES"), "MODE\nPATH\nVP_RUN\n");
 }
 
 TEST_F(ConfigStepTest, TheKeyIsFilesNodeLoaderAndNodesOwnVariables) {
