@@ -37,7 +37,7 @@ constexpr char kFormatKey[] = "format";
 constexpr char kLockName[] = "vtask.lock";
 constexpr size_t kBlockCache = 8 << 20;
 // Less in memory is not worth a file for each table (GiveBack).
-constexpr uint64_t kSmallTables = 1 << 20;
+constexpr uint64_t kSmallTables = 6 << 20;
 
 rocksdb::Slice ToSlice(absl::string_view s) { return {s.data(), s.size()}; }
 absl::string_view ToView(const rocksdb::Slice& s) {

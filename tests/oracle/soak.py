@@ -38,8 +38,11 @@ def workspace(root):
 def holds(pid):
     """What the daemon has: kB in memory that are its own, descriptors, threads."""
     status = pathlib.Path(f'/proc/{pid}/status').read_text()
-    return (int(re.search(r'RssAnon:\s+(\d+)', status)[1]),
-            len(os.listdir(f'/proc/{pid}/fd')), int(re.search(r'Threads:\s+(\d+)', status)[1]))
+    # Not the tables of the database, which come and go (256 at most).
+    opened = [link for link in (os.readlink(fd) for fd in pathlib.Path(f'/proc/{pid}/fd').iterdir())
+              if not link.endswith('.sst')]
+    return (int(re.search(r'RssAnon:\s+(\d+)', status)[1]), len(opened),
+            int(re.search(r'Threads:\s+(\d+)', status)[1]))
 
 
 def main():

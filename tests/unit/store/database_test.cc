@@ -128,10 +128,15 @@ TEST_F(DatabaseTest, GivesMuchThatIsInMemoryBackToTheDisk) {
     return count;
   };
   const std::unique_ptr<Database> database = Open();
-  Put(database.get(), Table::kWeak, "little", "v");
+  for (const Table table : {Table::kWeak, Table::kPathSets, Table::kResults,
+                            Table::kPositions, Table::kFiles, Table::kUsage}) {
+    Put(database.get(), table, "little", "v");
+  }
   EXPECT_THAT(database->GiveBack(), IsOk());
   EXPECT_EQ(tables(), 0);
-  Put(database.get(), Table::kResults, "much", std::string(2 << 20, 'x'));
+  for (const Table table : {Table::kWeak, Table::kPathSets, Table::kResults}) {
+    Put(database.get(), table, "much", std::string(2 << 20, 'x'));
+  }
   EXPECT_THAT(database->GiveBack(), IsOk());
   EXPECT_GT(tables(), 0);
   EXPECT_THAT(database->Get(Table::kWeak, "little"), IsOkAndHolds("v"));
