@@ -97,12 +97,14 @@ void Collector::CollectDirectory(const std::string& path) {
 
 // Removed, unread, from a directory that the action empties and refills: what
 // else is in there does not matter (R-CACHE-16). But a file where it wanted a
-// directory it was told of: mkdir failed.
+// directory it was told of: mkdir failed. And a directory where it put a file
+// it would have been told of.
 bool Collector::WasClearedAway(const std::string& path, const Access& access) {
   constexpr uint32_t kRead =
       track::kContent | track::kLinkText | track::kExecuted;
   const bool was_told = access.is_ensured && HadNoDirectory(access);
   return access.is_deletion && (access.observed & kRead) == 0 && !was_told &&
+         !access.is_overwritten &&
          IsOwnDirectory(std::string(base::Dirname(path)));
 }
 
@@ -151,6 +153,7 @@ std::vector<Observation::Kind> Collector::KindsOf(const std::string& path,
     kinds.push_back(Observation::METADATA);
   } else if (saw(track::kExistence) || IsDraft(access) ||
              KeepsMode(path, access) ||
+             (access.is_deletion && access.is_overwritten) ||
              (saw(track::kListing) && access.missing)) {
     kinds.push_back(Observation::EXISTENCE);
   }

@@ -156,6 +156,7 @@ void AccessLog::Mutate(const Resolved& at, Change change,
            : SameContent(FileIdentity::Of(at.status), state->before));
   if (old_is_there) {
     state->own_since = epoch_;
+    state->is_overwritten |= change == Change::kOverwrite && !by_nested;
     NoteOldContent(at.path, change, by_nested, state);
   }
   state->content_mutated |= change != Change::kMode;

@@ -195,6 +195,7 @@ Access AccessLog::ToAccess(const std::string& path, const PathState& state) {
     access.set_mode = state.set_mode;
     access.is_output = state.is_output;
     access.is_deletion = state.is_deletion;
+    access.is_overwritten = state.is_overwritten;
     access.by_nested = !state.self_mutated;
   }
   return access;

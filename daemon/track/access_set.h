@@ -62,6 +62,9 @@ struct Access {
   bool is_output = false;
   // At drain it is gone, and was there before.
   bool is_deletion = false;
+  // Something else was put over what stood there before, which a directory
+  // would not have let happen.
+  bool is_overwritten = false;
   // Somebody else wrote, replaced or removed an output meanwhile; if it is
   // gone, they did that, and not the action (see foreign_changes.h).
   bool changed_by_others = false;

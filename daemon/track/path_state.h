@@ -50,6 +50,7 @@ struct AccessLog::PathState {
   // are used again, so the identity at the end does not tell.
   bool replaced = false;
   bool is_gone = false;
+  bool is_overwritten = false;  // Access::is_overwritten
   // At the end the file that stood there before still does.
   bool is_kept = false;
   std::optional<mode_t> new_mode;  // that the first change gives a new one

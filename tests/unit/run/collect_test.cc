@@ -86,6 +86,23 @@ TEST_F(CollectTest, AFileThatWasToldOfBeforeItWasClearedAwayIsAnInput) {
   EXPECT_NE(Find(Run(), Observation::CONTENT, "dist/deep"), nullptr);
 }
 
+// A directory would not have let it; then all of `dist` was cleared away.
+TEST_F(CollectTest, AFileThatWasReplacedBeforeItWasClearedAwayIsAnInput) {
+  Write("dist/a.js", "a");
+  Saw("dist", track::kExistence).is_ensured = true;
+  Access& made = Saw("dist/a.js", 0);
+  made.mutated = made.is_output = true;
+  made.pre_state = PreState::kMissing;
+  Access& file = Saw("dist/deep", 0);
+  file.mutated = file.is_deletion = true;
+  file.pre_state = PreState::kFile;
+  EXPECT_EQ(Find(Run(), Observation::EXISTENCE, "dist/deep"), nullptr);
+  file.is_overwritten = true;
+  EXPECT_NE(Find(Run(), Observation::EXISTENCE, "dist/deep"), nullptr);
+  file.pre_digest = fingerprint::Sha256("mine");
+  EXPECT_NE(Find(Run(), Observation::CONTENT, "dist/deep"), nullptr);
+}
+
 // As `fs.mkdirSync(…, { recursive: true })`: the last one first.
 TEST_F(CollectTest, AboveADirectoryThatTheActionEnsuresNothingNeedsToBe) {
   Write("dist/a.js", "a");
