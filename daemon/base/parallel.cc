@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <memory>
 #include <thread>
 #include <utility>
 
@@ -22,7 +21,7 @@ struct Job {
   absl::FunctionRef<void(size_t, size_t)> work;
   bool notes;         // whether the caller wants to know what was consulted
   size_t next = 0;    // what follows is free to be taken
-  size_t active = 0;  // pieces of others
+  size_t active = 0;  // pieces taken, and not done
   Consulted consulted;
 };
 
@@ -40,7 +39,7 @@ class Helpers {
     jobs_.push_back(job);
     changed_.SignalAll();
     while (job->next < job->count) {
-      Piece(job, /*is_helper=*/false);
+      Piece(job);
     }
     while (job->active > 0) {
       changed_.Wait(&mutex_);
@@ -50,28 +49,24 @@ class Helpers {
  private:
   // Takes the next piece of `job`, and takes the job off the queue with its
   // last one.
-  void Piece(Job* job, bool is_helper) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  void Piece(Job* job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     const size_t from = job->next;
     const size_t to = std::min(from + job->at_once, job->count);
     job->next = to;
     if (to == job->count) {
       jobs_.erase(std::find(jobs_.begin(), jobs_.end(), job));
     }
-    job->active += is_helper ? 1 : 0;
+    ++job->active;
     mutex_.Unlock();
     Consulted consulted;
-    if (is_helper) {
+    {
       const ConsultedScope scope(job->notes ? &consulted : nullptr);
-      job->work(from, to);
-    } else {
       job->work(from, to);
     }
     mutex_.Lock();
-    if (is_helper) {
-      job->consulted.Add(std::move(consulted));
-      if (--job->active == 0 && job->next == job->count) {
-        changed_.SignalAll();
-      }
+    job->consulted.Add(std::move(consulted));
+    if (--job->active == 0 && job->next == job->count) {
+      changed_.SignalAll();
     }
   }
 
@@ -81,7 +76,7 @@ class Helpers {
       while (jobs_.empty()) {
         changed_.Wait(&mutex_);
       }
-      Piece(jobs_.front(), /*is_helper=*/true);
+      Piece(jobs_.front());
     }
   }
 

@@ -20,9 +20,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 
-#include "daemon/base/consulted.h"
 #include "daemon/base/file.h"
 #include "daemon/base/mutex.h"
+#include "daemon/base/parallel.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
@@ -252,46 +252,33 @@ absl::Status RestoreMany(const RestoreTarget& target,
                          const std::vector<const Output*>& outputs,
                          const BlobStore& blobs,
                          fingerprint::FileDigests* files) {
-  std::atomic<size_t> next{0};
-  base::Mutex mutex;
-  absl::Status first_error;
-  base::Consulted* const notes = base::NotesOfThread();
-  const auto work = [&] {
-    base::Consulted consulted;
-    const base::ConsultedScope scope(notes == nullptr ? nullptr : &consulted);
-    Restorer restorer(target, blobs, files);
-    absl::Status status = restorer.Open();
-    // Some at a time: neighbours are in the same directory.
-    constexpr size_t kAtOnce = 16;
-    for (size_t from = next.fetch_add(kAtOnce);
-         status.ok() && from < outputs.size(); from = next.fetch_add(kAtOnce)) {
-      const size_t to = std::min(from + kAtOnce, outputs.size());
-      for (size_t i = from; status.ok() && i < to; ++i) {
-        status = restorer.Restore(*outputs[i]);
-      }
-    }
-    const base::MutexLock lock(&mutex);
-    if (!status.ok()) {
-      next = outputs.size();
-      first_error.Update(status);
-    }
-    if (notes != nullptr) {
-      notes->Add(std::move(consulted));
-    }
-  };
-  std::vector<std::thread> threads;
-  const unsigned wanted =
+  // Some at a time: neighbours are in the same directory.
+  constexpr size_t kAtOnce = 16;
+  const size_t threads =
       outputs.size() < kManyOutputs
           ? 1
           : std::min(kMaxThreads, std::thread::hardware_concurrency());
-  while (threads.size() + 1 < wanted) {
-    threads.emplace_back(work);
-  }
-  work();
-  for (std::thread& thread : threads) {
-    thread.join();
-  }
-  base::MutexLock lock(&mutex);
+  std::atomic<size_t> next{0};
+  base::Mutex mutex;
+  absl::Status first_error;
+  base::ParallelFor(
+      threads, /*at_once=*/1, [&](size_t /*from*/, size_t /*to*/) {
+        Restorer restorer(target, blobs, files);
+        absl::Status status = restorer.Open();
+        for (size_t from = next.fetch_add(kAtOnce);
+             status.ok() && from < outputs.size();
+             from = next.fetch_add(kAtOnce)) {
+          const size_t to = std::min(from + kAtOnce, outputs.size());
+          for (size_t i = from; status.ok() && i < to; ++i) {
+            status = restorer.Restore(*outputs[i]);
+          }
+        }
+        if (!status.ok()) {
+          next = outputs.size();
+          const base::MutexLock lock(&mutex);
+          first_error.Update(status);
+        }
+      });
   return first_error;
 }
 
