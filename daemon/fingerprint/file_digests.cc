@@ -429,8 +429,10 @@ bool FileDigests::State::TakeUnsaved(std::vector<Unsaved>* out) {
   out->clear();
   base::MutexLock lock(&mutex);
   for (auto& [root, table] : roots) {
-    while (!table->unsaved.empty() && out->size() < kAtOnce) {
-      const auto path = table->unsaved.begin();
+    // One walk: begin() of a set that was emptied from its front passes all
+    // that is empty, each time.
+    auto path = table->unsaved.begin();
+    while (path != table->unsaved.end() && out->size() < kAtOnce) {
       Unsaved& taken = out->emplace_back();
       taken.root = root;
       taken.key = absl::StrCat(table->id, *path);
@@ -438,7 +440,10 @@ bool FileDigests::State::TakeUnsaved(std::vector<Unsaved>* out) {
       if (found != table->files.end() && found->second.is_settled) {
         taken.entry = found->second;
       }
-      table->unsaved.erase(path);
+      table->unsaved.erase(path++);
+    }
+    if (table->unsaved.empty()) {
+      table->unsaved = {};  // or it keeps the room: 33 bytes a path
     }
   }
   return !out->empty();
