@@ -75,10 +75,10 @@ class ActionImpl final : public Action {
   void Echo();
   void Acquire();
   void FailAsRecursion(absl::string_view how);
-  void LookUp();
+  void LookUp(const KnownHitPtr& others);
   bool MayBeKnown() const;
   KnownHitPtr WhatIsKnown() const;
-  void UseKnown(KnownHitPtr known);
+  void UseKnown(const KnownHit& known);
   LookupFacts Facts() const {
     return {weak_, step_->tool_env_digest, step_->umask, cache_generation_};
   }
@@ -98,6 +98,7 @@ class ActionImpl final : public Action {
   FinishedRun TakeFinished();
   void Fail();
   void CollectAndStore();
+  void OnKept(Kept kept);
   track::ChangeSink SinkAround() const;
   void TellAround();
   void Finish(ActionFinished::Outcome outcome, int exit_code);
@@ -125,6 +126,7 @@ class ActionImpl final : public Action {
   base::Digest weak_;
   uint64_t cache_generation_ = 0;  // when it was looked up
   KnownHitPtr known_;              // once it is a hit that may be known
+  KnownHitPtr to_share_;           // with those who wait for it
   std::optional<storage::Value> globs_before_;
   Found missed_;  // while queued
 
@@ -141,6 +143,7 @@ class ActionImpl final : public Action {
   bool was_tracked_ = false;
   // Its result: hit, or stored.
   std::optional<cache::Hit> result_;
+  std::optional<base::Digest> strong_;  // of one that is known only
   ActionFinished finished_;
 };
 
@@ -183,11 +186,12 @@ void ActionImpl::Acquire() {
   }
   holds_key_ = true;
   TransitionTo(State::kWaiting);
-  if (engine_->in_flight.Acquire(key, id_, context_->enclosing.around, [this] {
-        waited_ = true;
-        LookUp();
-      })) {
-    LookUp();
+  if (engine_->in_flight.Acquire(key, id_, context_->enclosing.around,
+                                 [this](const KnownHitPtr& outcome) {
+                                   waited_ = true;
+                                   LookUp(outcome);
+                                 })) {
+    LookUp(nullptr);
   } else if (context_->enclosing.id != 0) {
     // The action around us holds a slot until that one has ended.
     engine_->slots.Hurry(engine_->in_flight.Holder(key));
@@ -223,13 +227,13 @@ KnownHitPtr ActionImpl::WhatIsKnown() const {
   return known != nullptr && known->facts == Facts() ? known : nullptr;
 }
 
-void ActionImpl::UseKnown(KnownHitPtr known) {
-  engine_->cache->NoteUse(known->use);
+void ActionImpl::UseKnown(const KnownHit& known) {
+  engine_->cache->NoteUse(known.use);
   Found found;
   found.restored = true;
-  found.log = known->log;
-  found.saved_us = known->saved_us;
-  known_ = std::move(known);
+  found.log = known.log;
+  found.saved_us = known.saved_us;
+  strong_ = known.strong;
   Replay(std::move(found));
 }
 
@@ -251,14 +255,23 @@ void ActionImpl::KeepKnown(const Found& found) {
   engine_->known.hits.Keep(context_->root, step_->position, known_);
 }
 
-void ActionImpl::LookUp() {
+// `others`: the result of the action that this one waited for, from before its
+// start until now; or null. A lookup would see the same.
+void ActionImpl::LookUp(const KnownHitPtr& others) {
   TransitionTo(State::kLookingUp);
   cache_generation_ = engine_->cache->generation();
   FindOptions options;
   if (MayBeKnown()) {
+    if (others != nullptr && others->facts == Facts() &&
+        others->use.position == step_->position) {
+      to_share_ = others;
+      UseKnown(*others);
+      return;
+    }
     options.known = WhatIsKnown();
     if (options.known != nullptr && AllHold(options.known->leases)) {
-      UseKnown(std::move(options.known));
+      known_ = std::move(options.known);
+      UseKnown(*known_);
       return;
     }
     options.watcher = engine_->options.watcher;
@@ -390,6 +403,9 @@ Attachments ActionImpl::ToAttach() const {
 
 void ActionImpl::RunHere() {
   TransitionTo(State::kRunning);
+  if (holds_key_) {
+    engine_->in_flight.Begin(FlightKey());
+  }
   TaskProcess::Hooks hooks;
   hooks.on_output = [this](bool is_stderr, absl::string_view data) {
     OnOutput(is_stderr, data);
@@ -533,24 +549,33 @@ void ActionImpl::CollectAndStore() {
       [cache = engine_->cache, run = std::move(run)]() mutable {
         return KeepResult(cache, std::move(run));
       },
-      [this](Kept kept) {
-        for (const std::string& note : kept.notes) {
-          finished_.add_notes(note);
-        }
-        if (context_->wants_details) {
-          for (const storage::ToolReport& report : kept.tool_reports) {
-            *finished_.add_reports() = cache::ForEvent(report);
-          }
-        }
-        finished_.set_stored(!kept.why_not.has_value());
-        if (kept.why_not.has_value()) {
-          *finished_.mutable_not_stored() = *std::move(kept.why_not);
-        } else {
-          result_ = std::move(kept.stored);
-          NoteRootOf(*result_);
-        }
-        Finish(ActionFinished::SUCCEEDED, 0);
-      });
+      [this](Kept kept) { OnKept(std::move(kept)); });
+}
+
+void ActionImpl::OnKept(Kept kept) {
+  for (const std::string& note : kept.notes) {
+    finished_.add_notes(note);
+  }
+  if (context_->wants_details) {
+    for (const storage::ToolReport& report : kept.tool_reports) {
+      *finished_.add_reports() = cache::ForEvent(report);
+    }
+  }
+  finished_.set_stored(!kept.why_not.has_value());
+  if (kept.why_not.has_value()) {
+    *finished_.mutable_not_stored() = *std::move(kept.why_not);
+  } else {
+    KnownHit hit;
+    hit.facts = Facts();
+    hit.strong = kept.stored.strong;
+    hit.use = engine_->cache->UseOf(Key(), kept.stored);
+    hit.log = std::move(kept.log);
+    hit.saved_us = absl::ToInt64Microseconds(end_.duration);
+    to_share_ = std::make_shared<const KnownHit>(std::move(hit));
+    result_ = std::move(kept.stored);
+    NoteRootOf(*result_);
+  }
+  Finish(ActionFinished::SUCCEEDED, 0);
 }
 
 track::ChangeSink ActionImpl::SinkAround() const {
@@ -594,8 +619,8 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
   }
   if (result_.has_value()) {
     finished_.set_strong(std::string(result_->strong.AsBytes()));
-  } else if (known_ != nullptr) {
-    finished_.set_strong(std::string(known_->strong.AsBytes()));
+  } else if (strong_.has_value()) {
+    finished_.set_strong(std::string(strong_->AsBytes()));
   }
   TellAround();
   TransitionTo(State::kDone);
@@ -603,7 +628,7 @@ void ActionImpl::Finish(ActionFinished::Outcome outcome, int exit_code) {
   engine_->slots.Release(id_);
   if (holds_key_) {
     holds_key_ = false;
-    engine_->in_flight.Release(FlightKey(), id_);
+    engine_->in_flight.Release(FlightKey(), id_, to_share_);
   }
   if (show) {
     RunEvent event;

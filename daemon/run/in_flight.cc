@@ -32,14 +32,13 @@ bool InFlight::IsAwaitedInside(const std::string& key) const {
 }
 
 bool InFlight::Acquire(const std::string& key, ActionId id,
-                       const std::vector<ActionId>& around,
-                       std::function<void()> then) {
+                       const std::vector<ActionId>& around, Then then) {
   Line& line = lines_[key];
   if (line.holder == 0) {
     line.holder = id;
     return true;
   }
-  line.waiting.push_back({id, around, std::move(then)});
+  line.waiting.push_back({id, around, std::move(then), /*was_first=*/false});
   return false;
 }
 
@@ -67,7 +66,17 @@ bool InFlight::WouldDeadlock(const std::string& key,
   return false;
 }
 
-void InFlight::Release(const std::string& key, ActionId id) {
+void InFlight::Begin(const std::string& key) {
+  const auto found = lines_.find(key);
+  if (found != lines_.end()) {
+    for (Waiter& waiter : found->second.waiting) {
+      waiter.was_first = true;
+    }
+  }
+}
+
+void InFlight::Release(const std::string& key, ActionId id,
+                       const KnownHitPtr& outcome) {
   const auto found = lines_.find(key);
   if (found == lines_.end()) {
     return;
@@ -87,7 +96,7 @@ void InFlight::Release(const std::string& key, ActionId id) {
   Waiter next = std::move(line.waiting.front());
   line.waiting.pop_front();
   line.holder = next.id;
-  next.then();
+  next.then(next.was_first ? outcome : nullptr);
 }
 
 }  // namespace vt::run

@@ -46,6 +46,7 @@ Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
   Collected collected = CollectOf(cache, run);
   Kept kept{std::move(collected.not_stored),
             {},
+            {},
             std::move(collected.notes),
             std::move(collected.tool_reports)};
   if (!kept.why_not.has_value()) {
@@ -57,6 +58,7 @@ Kept KeepResult(cache::ActionCache* cache, FinishedRun run) {
     action.ended_file_clock_ns = run.end.ended_file_clock_ns;
     action.duration = run.end.duration;
     kept.why_not = cache->Store(run.key, action, &kept.stored);
+    kept.log = std::move(action.log);
   }
   return kept;
 }

@@ -30,7 +30,8 @@ struct FinishedRun {
 
 struct Kept {
   std::optional<vtask::v1::NotStored> why_not;
-  cache::Hit stored;  // else
+  cache::Hit stored;                              // else
+  std::vector<vtask::storage::v1::LogChunk> log;  // of what is stored
   std::vector<std::string> notes;
   std::vector<vtask::storage::v1::ToolReport> tool_reports;
 };

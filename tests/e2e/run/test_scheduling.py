@@ -85,6 +85,28 @@ class SchedulingTest(VtTest):
         run.signal(2)
         self.assertEqual(run.finish(), 130, run.output)
 
+    def test_who_waited_for_a_task_from_its_start_takes_its_result(self):
+        """But only what a lookup of its own would take: not with another umask."""
+        self.settings(machineConcurrency=1)
+        gate = self.tmp / 'gate'
+        self.write('hold.sh', f'echo holds; while [ ! -e {gate} ]; do :; done\n')
+        self.write('mask.sh', f'umask > mask; echo x >> {self.home}/count; echo made\n')
+        self.package({'hold': 'sh hold.sh', 'mask': 'sh mask.sh'})
+        holder = self.start_vt('run', 'hold')
+        holder.wait_for('holds')
+        runs = [self.start('sh', '-c', f'umask {mask}; exec "$0" run mask', self.vt_program)
+                for mask in ('022', '022', '027')]
+        self.wait_until(
+            lambda: re.search(r'(?m)^runs +4$', self.vt('daemon', 'status').out),
+            'all four are with the daemon')
+        gate.touch()
+        self.assertEqual(holder.finish(), 0, holder.output)
+        for run in runs:
+            self.assertEqual(run.finish(), 0, run.output)
+            self.assertIn('made', run.output)
+        self.assertEqual((self.home / 'count').read_text(), 'x\nx\n')
+        self.assertEqual(sum('cache hit, replaying' in run.output for run in runs), 1)
+
 
 if __name__ == '__main__':
     import unittest
