@@ -30,6 +30,7 @@
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/fingerprint/content.h"
+#include "daemon/fingerprint/digest_table.h"
 #include "daemon/fingerprint/sink.h"
 #include "daemon/store/database.h"
 
@@ -39,8 +40,6 @@ namespace {
 using vtask::storage::v1::FileIdentity;
 using vtask::storage::v1::Value;
 
-// The kernel's tick is 10 ms at the slowest usual setting (CONFIG_HZ=100).
-constexpr int64_t kGranularityNs = 10'000'000;
 // Read at once: each worker has a buffer of it, for good.
 constexpr size_t kChunk = 128 << 10;
 
@@ -48,31 +47,9 @@ int64_t ToNs(const struct timespec& t) {
   return static_cast<int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
 }
 
-// Decisions H7.
-struct Identity {
-  uint64_t device = 0;
-  uint64_t inode = 0;
-  uint64_t size = 0;
-  int64_t mtime_ns = 0;
-  int64_t ctime_ns = 0;
-
-  friend bool operator==(const Identity& a, const Identity& b) {
-    return a.device == b.device && a.inode == b.inode && a.size == b.size &&
-           a.mtime_ns == b.mtime_ns && a.ctime_ns == b.ctime_ns;
-  }
-};
-
 Identity IdentityOf(const struct stat& st) {
   return {st.st_dev, st.st_ino, static_cast<uint64_t>(st.st_size),
           ToNs(st.st_mtim), ToNs(st.st_ctim)};
-}
-
-// The latest moment at which the last change may have been made.
-int64_t LastChange(const Identity& identity) {
-  // Some file systems keep whole seconds, FAT two of them.
-  const int64_t granularity =
-      identity.ctime_ns % 1'000'000'000 == 0 ? 2'000'000'000 : kGranularityNs;
-  return std::max(identity.ctime_ns, identity.mtime_ns) + granularity;
 }
 
 // Whether whatever happens after `clock_ns` must change the identity.
@@ -80,19 +57,12 @@ bool IsSettled(const Identity& identity, int64_t clock_ns) {
   return LastChange(identity) <= clock_ns;
 }
 
-struct Entry {
-  Identity identity;
-  base::Digest content;
-  int64_t known_since_ns = 0;
-  bool contains_root = false;
-  bool is_settled = false;
-};
-
-// Of a path. Two of one key cost a look, no more: an entry counts for the inode
-// that its identity names, by whatever path.
+// Of a path: those of 100 000 files would take as much again. Two of one key
+// cost a look, no more: an entry counts for the inode that its identity names,
+// by whatever path.
 uint64_t KeyOf(absl::string_view path) { return base::Fnv1a64(path); }
 
-std::string Record(const Entry& entry) {
+std::string Record(const KnownContent& entry) {
   FileIdentity stored;
   stored.set_device(entry.identity.device);
   stored.set_inode(entry.identity.inode);
@@ -104,19 +74,18 @@ std::string Record(const Entry& entry) {
   return stored.SerializeAsString();
 }
 
-// On its way to the database; without an entry: to be deleted there.
-struct Unsaved {
-  std::string root;
-  std::string key;
-  std::optional<Entry> entry;
-};
-
 struct RootTable {
   std::string id;
-  // By key: the paths of 100 000 files would take as much again.
-  absl::flat_hash_map<uint64_t, Entry> files;
+  DigestTable files;
   // Paths whose entries differ from the database's.
   absl::flat_hash_set<std::string> unsaved;
+};
+
+// What Save has to write of one root.
+struct Unsaved {
+  std::string root;
+  std::string id;
+  absl::flat_hash_set<std::string> paths;
 };
 
 Value::Type TypeOf(mode_t mode) {
@@ -238,9 +207,14 @@ struct FileDigests::State {
   void Load(const std::string& root) ABSL_LOCKS_EXCLUDED(database_mutex, mutex);
   // Puts `entry` for `path`, or nothing if `entry` is null.
   void Update(const std::string& root, const std::string& path,
-              const Entry* entry) ABSL_LOCKS_EXCLUDED(mutex);
-  // Some of what Save has to write; false if there is nothing.
-  bool TakeUnsaved(std::vector<Unsaved>* out) ABSL_LOCKS_EXCLUDED(mutex);
+              const KnownContent* entry) ABSL_LOCKS_EXCLUDED(mutex);
+  std::vector<Unsaved> TakeUnsaved() ABSL_LOCKS_EXCLUDED(mutex);
+  // Adds the next paths from `*at`, as they are now, and moves it on.
+  void AddNext(const Unsaved& unsaved,
+               absl::flat_hash_set<std::string>::const_iterator* at,
+               store::Batch* batch) ABSL_LOCKS_EXCLUDED(mutex);
+  absl::Status Write(const store::Batch& batch)
+      ABSL_LOCKS_EXCLUDED(database_mutex);
 };
 
 int64_t FileClockNow() {
@@ -302,14 +276,14 @@ void FileDigests::State::Load(const std::string& root) {
     const auto visit = [&](absl::string_view key, absl::string_view value) {
       FileIdentity stored;
       if (stored.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
-        Entry entry;
+        KnownContent entry;
         entry.identity = {stored.device(), stored.inode(), stored.size(),
                           stored.mtime_ns(), stored.ctime_ns()};
         entry.content = base::Digest::FromBytes(stored.content_digest());
         entry.contains_root = stored.contains_root();
         entry.is_settled = true;
         entry.known_since_ns = LastChange(entry.identity);
-        table->files.emplace(KeyOf(key.substr(skip)), entry);
+        table->files.Put(KeyOf(key.substr(skip)), entry);
       }
       return true;
     };
@@ -321,17 +295,18 @@ void FileDigests::State::Load(const std::string& root) {
 }
 
 void FileDigests::State::Update(const std::string& root,
-                                const std::string& path, const Entry* entry) {
+                                const std::string& path,
+                                const KnownContent* entry) {
   Load(root);
   base::MutexLock lock(&mutex);
   RootTable& table = *roots[root];
   if (entry == nullptr) {
-    if (table.files.erase(KeyOf(path)) > 0) {
+    if (table.files.Erase(KeyOf(path))) {
       table.unsaved.insert(path);
     }
     return;
   }
-  table.files[KeyOf(path)] = *entry;
+  table.files.Put(KeyOf(path), *entry);
   if (entry->is_settled) {
     table.unsaved.insert(path);
   }
@@ -358,15 +333,13 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
   }
 
   state_->Load(root);
-  std::optional<Entry> known;
+  std::optional<KnownContent> known;
   {
     base::MutexLock lock(&state_->mutex);
-    const RootTable& table = *state_->roots[root];
-    const auto found = table.files.find(KeyOf(path));
-    if (found != table.files.end() &&
-        found->second.identity == IdentityOf(st)) {
-      known = found->second;
-    }
+    known = state_->roots[root]->files.Find(KeyOf(path));
+  }
+  if (known.has_value() && !(known->identity == IdentityOf(st))) {
+    known.reset();
   }
   if (known.has_value() && known->is_settled) {
     state.content = known->content;
@@ -391,7 +364,7 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
     state_->Update(root, path, nullptr);
     return state;
   }
-  Entry entry;
+  KnownContent entry;
   entry.identity = IdentityOf(reading.st);
   entry.content = reading.content;
   entry.contains_root = reading.contains_root;
@@ -414,65 +387,62 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
 void FileDigests::Remember(const std::string& root, const std::string& path,
                            const struct stat& st, const base::Digest& content,
                            bool contains_root, int64_t since_ns) {
-  Entry entry;
+  KnownContent entry;
   entry.identity = IdentityOf(st);
   entry.content = content;
   entry.contains_root = contains_root;
   entry.is_settled = IsSettled(entry.identity, since_ns);
-  entry.known_since_ns = absl::GetCurrentTimeNanos();
+  entry.known_since_ns = LastChange(entry.identity);
   state_->Update(root, path, entry.is_settled ? &entry : nullptr);
 }
 
-bool FileDigests::State::TakeUnsaved(std::vector<Unsaved>* out) {
-  // A lookup that waits for the lock waits for no more than these.
-  constexpr size_t kAtOnce = 256;
-  out->clear();
+std::vector<Unsaved> FileDigests::State::TakeUnsaved() {
+  std::vector<Unsaved> out;
   base::MutexLock lock(&mutex);
   for (auto& [root, table] : roots) {
-    // One walk: begin() of a set that was emptied from its front passes all
-    // that is empty, each time.
-    auto path = table->unsaved.begin();
-    while (path != table->unsaved.end() && out->size() < kAtOnce) {
-      Unsaved& taken = out->emplace_back();
-      taken.root = root;
-      taken.key = absl::StrCat(table->id, *path);
-      const auto found = table->files.find(KeyOf(*path));
-      if (found != table->files.end() && found->second.is_settled) {
-        taken.entry = found->second;
-      }
-      table->unsaved.erase(path++);
-    }
-    if (table->unsaved.empty()) {
-      table->unsaved = {};  // or it keeps the room: 33 bytes a path
+    if (!table->unsaved.empty()) {
+      // Not emptied: it would keep room for as many.
+      out.push_back({root, table->id, std::exchange(table->unsaved, {})});
     }
   }
-  return !out->empty();
+  return out;
+}
+
+void FileDigests::State::AddNext(
+    const Unsaved& unsaved,
+    absl::flat_hash_set<std::string>::const_iterator* at, store::Batch* batch) {
+  // A lookup that waits for the lock waits for no more than these.
+  constexpr int kAtOnce = 256;
+  base::MutexLock lock(&mutex);
+  const DigestTable& files = roots[unsaved.root]->files;
+  for (int i = 0; i < kAtOnce && *at != unsaved.paths.end(); ++i, ++*at) {
+    std::string key = absl::StrCat(unsaved.id, **at);
+    const std::optional<KnownContent> entry = files.Find(KeyOf(**at));
+    if (entry.has_value() && entry->is_settled) {
+      batch->Put(store::Table::kFiles, std::move(key), Record(*entry));
+    } else {
+      batch->Delete(store::Table::kFiles, std::move(key));
+    }
+  }
+}
+
+absl::Status FileDigests::State::Write(const store::Batch& batch) {
+  base::MutexLock lock(&database_mutex);
+  return database == nullptr ? absl::OkStatus() : database->Write(batch);
 }
 
 absl::Status FileDigests::Save() {
-  std::vector<Unsaved> unsaved;
-  while (state_->TakeUnsaved(&unsaved)) {
-    store::Batch batch;
-    std::string root;
-    for (Unsaved& file : unsaved) {
-      if (root != file.root) {
-        root = file.root;
-        batch.Put(store::Table::kMeta, absl::StrCat("root:", root),
-                  RootId(root));
-      }
-      if (file.entry.has_value()) {
-        batch.Put(store::Table::kFiles, std::move(file.key),
-                  Record(*file.entry));
-      } else {
-        batch.Delete(store::Table::kFiles, std::move(file.key));
-      }
+  for (const Unsaved& unsaved : state_->TakeUnsaved()) {
+    store::Batch root;
+    root.Put(store::Table::kMeta, absl::StrCat("root:", unsaved.root),
+             unsaved.id);
+    VT_RETURN_IF_ERROR(state_->Write(root));
+    for (auto at = unsaved.paths.begin(); at != unsaved.paths.end();) {
+      store::Batch batch;
+      state_->AddNext(unsaved, &at, &batch);
+      // What is lost with a failure is hashed again after the next start.
+      VT_RETURN_IF_ERROR(state_->Write(batch));
     }
-    base::MutexLock database_lock(&state_->database_mutex);
-    if (state_->database == nullptr) {
-      return absl::OkStatus();
-    }
-    // What is lost with a failure is hashed again after the next start.
-    VT_RETURN_IF_ERROR(state_->database->Write(batch));
   }
   return absl::OkStatus();
 }
@@ -486,7 +456,7 @@ void FileDigests::Forget() {
   base::MutexLock lock(&state_->mutex);
   // The tables themselves stay: a Look may be on its way to one.
   for (auto& [root, table] : state_->roots) {
-    table->files.clear();
+    table->files.Clear();
     table->unsaved.clear();
   }
 }

@@ -64,10 +64,7 @@ bool Arming::Arm(const base::Consulted& consulted) {
   return true;
 }
 
-void Arming::Add(Node* node, Key::Part part, absl::string_view name) {
-  keys_.push_back(
-      {node, part, part == Key::Part::kName ? HashOfName(name) : uint32_t{0}});
-}
+void Arming::Add(Node* node, Aspect aspect) { keys_.push_back({node, aspect}); }
 
 void Arming::MakeFull(Node* node) {
   if (!node->is_full && table_->Widen(node) != 0) {
@@ -104,7 +101,7 @@ Node* Arming::ArmDirectory(const std::string& path, Node* parent, int* error) {
     }
   }
   armed_[path] = node;
-  Add(node, Key::Part::kSelf);
+  Add(node, kItself);
   return node;
 }
 
@@ -137,7 +134,7 @@ Node* Arming::Below(Node* parent, absl::string_view name, int depth) {
   if (name == "..") {
     return Directory(Parent(parent->path), depth);
   }
-  Add(parent, Key::Part::kName, name);
+  Add(parent, AspectOfName(name));
   const std::string path = Child(parent->path, name);
   int error = 0;
   Node* node = ArmDirectory(path, parent, &error);
@@ -171,7 +168,7 @@ void Arming::Leaf(const base::Consulted::Path& path, int depth) {
   if (directory == nullptr) {
     return;  // there is nothing, which has been noted; or it failed
   }
-  Add(directory, Key::Part::kName, name);
+  Add(directory, AspectOfName(name));
   const std::string physical = Child(directory->path, name);
   if (!directory->is_full && IsDirectory(physical)) {
     // The root itself, mostly: its own events suffice, and what is beside it
@@ -215,7 +212,7 @@ void Arming::Leaf(const base::Consulted::Path& path, int depth) {
         return;
       }
     }
-    Add(file, Key::Part::kSelf);
+    Add(file, kItself);
   }
 }
 
@@ -225,8 +222,7 @@ void Arming::Listing(const base::Consulted::Listing& listing) {
     return;
   }
   MakeFull(directory);
-  Add(directory, listing.directories_only ? Key::Part::kSubDirectories
-                                          : Key::Part::kListing);
+  Add(directory, listing.directories_only ? kSubDirectories : kListing);
 }
 
 }  // namespace vt::watch

@@ -36,7 +36,7 @@ class Arming {
   Node* ArmDirectory(const std::string& path, Node* parent, int* error);
   bool IsStillThere(const Node& node) const;
   void MakeFull(Node* node);
-  void Add(Node* node, Key::Part part, absl::string_view name = "");
+  void Add(Node* node, Aspect aspect);
 
   Table* const table_;
   const std::string& root_;

@@ -12,7 +12,6 @@
 
 #include "absl/strings/str_cat.h"
 
-#include "daemon/base/fnv.h"
 #include "daemon/watch/mounts.h"
 
 namespace vt::watch {
@@ -38,12 +37,6 @@ std::string Child(const std::string& directory, absl::string_view name) {
 }
 
 }  // namespace
-
-uint32_t HashOfName(absl::string_view name) {
-  const uint64_t hash = base::Fnv1a64(name);
-  const auto folded = static_cast<uint32_t>(hash ^ (hash >> 32));
-  return folded == 0 ? 1 : folded;
-}
 
 Table::Table(base::UniqueFd inotify, size_t budget,
              std::function<void(uint32_t)> end_lease)
@@ -123,8 +116,8 @@ void Table::Handle(const inotify_event& event, absl::string_view name,
 
 void Table::HandleOf(Node* node, const inotify_event& event,
                      absl::string_view name) {
-  journal_.push_back(
-      {clock_, node->serial, name.empty() ? 0 : HashOfName(name), event.mask});
+  journal_.push_back({clock_, node->serial,
+                      name.empty() ? kItself : AspectOfName(name), event.mask});
   if (journal_.size() > kJournal) {
     journal_begin_ = journal_.front().clock;
     journal_.pop_front();
@@ -135,25 +128,21 @@ void Table::HandleOf(Node* node, const inotify_event& event,
     const std::string path = node->path;
     Drop(path);
   } else if (name.empty()) {
-    End(&node->self);
+    node->dependents.End(kItself, end_lease_);
   } else {
     HandleEntry(node, event.mask, name);
   }
 }
 
 void Table::HandleEntry(Node* node, uint32_t mask, absl::string_view name) {
-  const auto leases = node->names.find(HashOfName(name));
-  if (leases != node->names.end()) {
-    End(&leases->second);
-    node->names.erase(leases);
-  }
+  node->dependents.End(AspectOfName(name), end_lease_);
   if ((mask & kEntryMask) == 0) {
     return;
   }
-  End(&node->listing);
+  node->dependents.End(kListing, end_lease_);
   const std::string path = Child(node->path, name);
   if ((mask & IN_ISDIR) != 0) {
-    End(&node->sub_directories);
+    node->dependents.End(kSubDirectories, end_lease_);
   } else if ((mask & (IN_CREATE | IN_MOVED_TO)) != 0) {
     // One more name of a file that some lease may know by another: what is
     // written by this name raises no event there (decisions H9).
@@ -161,7 +150,7 @@ void Table::HandleEntry(Node* node, uint32_t mask, absl::string_view name) {
     if (::lstat(path.c_str(), &st) == 0 && S_ISREG(st.st_mode) &&
         st.st_nlink > 1) {
       for (auto& [ignored, other] : nodes_) {
-        EndAll(other.get());
+        other->dependents.EndAll(end_lease_);
       }
       journal_begin_ = clock_;
       journal_.clear();
@@ -169,23 +158,6 @@ void Table::HandleEntry(Node* node, uint32_t mask, absl::string_view name) {
   }
   // What it was the path of has gone, or was replaced.
   Drop(path);
-}
-
-void Table::End(LeaseIds* ids) {
-  for (const uint32_t id : *ids) {
-    end_lease_(id);
-  }
-  ids->clear();
-}
-
-void Table::EndAll(Node* node) {
-  End(&node->self);
-  End(&node->listing);
-  End(&node->sub_directories);
-  for (auto& [name, ids] : node->names) {
-    End(&ids);
-  }
-  node->names.clear();
 }
 
 Node* Table::Find(const std::string& path) {
@@ -276,7 +248,7 @@ void Table::Unwatch(const Node* node) {
 
 void Table::Drop(const std::string& path) {
   const auto forget = [this](auto it) {
-    EndAll(it->second.get());
+    it->second->dependents.EndAll(end_lease_);
     Unwatch(it->second.get());
     return nodes_.erase(it);
   };
@@ -301,24 +273,10 @@ void Table::DropAll() {
 }
 
 void Table::Sweep(const std::function<bool(uint32_t)>& is_live) {
-  const auto purge = [&is_live](LeaseIds* ids) {
-    ids->erase(std::remove_if(ids->begin(), ids->end(),
-                              [&](uint32_t id) { return !is_live(id); }),
-               ids->end());
-    return ids->empty();
-  };
   for (auto it = nodes_.begin(); it != nodes_.end();) {
     Node* node = it->second.get();
-    for (auto name = node->names.begin(); name != node->names.end();) {
-      const auto at = name++;
-      if (purge(&at->second)) {
-        node->names.erase(at);
-      }
-    }
-    bool unused = purge(&node->self);
-    unused = purge(&node->listing) && unused;
-    unused = purge(&node->sub_directories) && unused;
-    if (unused && node->names.empty()) {
+    node->dependents.Purge(is_live);
+    if (node->dependents.empty()) {
       Unwatch(node);
       it = nodes_.erase(it);
     } else {
@@ -336,12 +294,11 @@ bool Table::IsQuiet(const Key& key, uint64_t since) const {
     if (it->serial != key.node->serial) {
       continue;
     }
-    const bool touches =
-        key.part == Key::Part::kName   ? it->name == key.name
-        : key.part == Key::Part::kSelf ? it->name == 0
-        : key.part == Key::Part::kListing
-            ? (it->mask & kEntryMask) != 0
-            : (it->mask & kEntryMask) != 0 && (it->mask & IN_ISDIR) != 0;
+    const bool is_entry = (it->mask & kEntryMask) != 0;
+    const bool touches = key.aspect == kListing ? is_entry
+                         : key.aspect == kSubDirectories
+                             ? is_entry && (it->mask & IN_ISDIR) != 0
+                             : it->name == key.aspect;
     if (touches) {
       return false;
     }
@@ -351,22 +308,7 @@ bool Table::IsQuiet(const Key& key, uint64_t since) const {
 
 void Table::Depend(const Key& key, uint32_t lease,
                    const std::function<bool(uint32_t)>& is_live) {
-  LeaseIds* ids = key.part == Key::Part::kName   ? &key.node->names[key.name]
-                  : key.part == Key::Part::kSelf ? &key.node->self
-                  : key.part == Key::Part::kListing
-                      ? &key.node->listing
-                      : &key.node->sub_directories;
-  if (!ids->empty() && ids->back() == lease) {
-    return;
-  }
-  // Those that have ended otherwise are still in it: leave them out each time
-  // it would grow.
-  if (ids->size() >= 4 && ids->size() == ids->capacity()) {
-    ids->erase(std::remove_if(ids->begin(), ids->end(),
-                              [&](uint32_t id) { return !is_live(id); }),
-               ids->end());
-  }
-  ids->push_back(lease);
+  key.node->dependents.Add(key.aspect, lease, is_live);
 }
 
 }  // namespace vt::watch

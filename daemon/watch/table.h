@@ -18,15 +18,13 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 
 #include "daemon/base/unique_fd.h"
+#include "daemon/watch/dependents.h"
 
 namespace vt::watch {
-
-using LeaseIds = absl::InlinedVector<uint32_t, 4>;
 
 // A watched directory; or a file with several names, watched itself because it
 // can be changed by one that no watched directory holds.
@@ -41,26 +39,15 @@ struct Node {
   // When it was last given a watch or a wider one.
   uint64_t armed = 0;
 
-  // Leases that end with an event of it itself, ...
-  LeaseIds self;
-  // ... when an entry comes or goes, ...
-  LeaseIds listing;
-  // ... or a directory among them does, ...
-  LeaseIds sub_directories;
-  // ... and with any event of the entry whose name has this hash: two names of
-  // one hash cost a lease, no more.
-  absl::flat_hash_map<uint32_t, LeaseIds> names;
+  // Which leases end with what of it.
+  Dependents dependents;
 };
 
 // What of a node a lease depends on.
 struct Key {
-  enum class Part { kSelf, kListing, kSubDirectories, kName };
   Node* node = nullptr;
-  Part part = Part::kSelf;
-  uint32_t name = 0;
+  Aspect aspect = kItself;
 };
-
-uint32_t HashOfName(absl::string_view name);
 
 // Thread-compatible.
 class Table {
@@ -103,7 +90,7 @@ class Table {
   struct Happened {
     uint64_t clock = 0;
     uint32_t serial = 0;
-    uint32_t name = 0;  // 0: itself
+    Aspect name = kItself;  // or of an entry
     uint32_t mask = 0;
   };
 
@@ -111,9 +98,7 @@ class Table {
               bool* saw_cookie);
   void HandleOf(Node* node, const inotify_event& event, absl::string_view name);
   void HandleEntry(Node* node, uint32_t mask, absl::string_view name);
-  void EndAll(Node* node);
   void Unwatch(const Node* node);
-  void End(LeaseIds* ids);
   bool IsWatchableHere(const std::string& path, bool is_file, Node* node) const;
 
   const base::UniqueFd inotify_;
