@@ -231,7 +231,7 @@ absl::Status TaskProcessImpl::StartTracker(const std::string& root,
     tracking.preload = engine_->options.preload;
   }
   tracking.strict = description.strict_tracking();
-  tracking.file_clock_ns = fingerprint::FileClockNow();
+  tracking.file_clock = &fingerprint::FileClockNow;
   tracking.allowed_services.assign(description.services().begin(),
                                    description.services().end());
   track::AddPreload(tracking.preload, &options->env);
@@ -295,7 +295,9 @@ void TaskProcessImpl::Joined() {
   }
   // Copies: the hook may destroy this object.
   const Hooks hooks = hooks_;
-  end_.ended_file_clock_ns = fingerprint::FileClockNow();
+  end_.ended_file_clock_ns = end_.accesses.has_value()
+                                 ? end_.accesses->ended_file_clock_ns
+                                 : fingerprint::FileClockNow();
   hooks.on_end(std::move(end_));
 }
 

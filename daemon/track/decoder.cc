@@ -32,6 +32,10 @@ constexpr uint32_t kObservedBits = 8;
 
 constexpr absl::string_view kDeleted = " (deleted)";
 
+// The kernel lets go of the filter of a process that ends before it closes its
+// files (since 6.11): one that nobody has waited for may be seen in between.
+constexpr absl::Duration kClosing = absl::Milliseconds(100);
+
 // In a directory that was removed only ".." names something: its parent.
 // `directory` is what /proc says of it, "/x/y (deleted)".
 bool LeaveDeletedDirectory(std::string* directory, std::string* name) {
@@ -79,7 +83,8 @@ Decoder::Decoder(const TrackerOptions& options)
       signature_(options.signature),
       arena_chunks_(options.arena_chunks != 0 ? options.arena_chunks
                                               : kMaxChunks),
-      file_clock_ns_(options.file_clock_ns) {
+      file_clock_(options.file_clock),
+      started_file_clock_ns_(file_clock_ ? file_clock_() : 0) {
   set_.tier = options.tier.level;
 }
 
@@ -417,13 +422,22 @@ AccessSet Decoder::Finish() {
       set_.notifications[static_cast<int>(number)] = counts_[number];
     }
   }
-  log_.Finish(file_clock_ns_, &set_);
+  log_.Finish(started_file_clock_ns_, &set_);
   FinishForeign();
   set_.resolving = absl::Now() - start;
   return std::move(set_);
 }
 
+// Whoever changed an output has it open still, or is told of by inotify, or did
+// it after the clock was read.
 void Decoder::FinishForeign() {
+  set_.ended_file_clock_ns = file_clock_ ? file_clock_() : 0;
+  const absl::Time deadline = absl::Now() + kClosing;
+  for (Access& access : set_.accesses) {
+    access.changed_by_others = access.mutated && access.is_output &&
+                               foreign_.IsJudged(access.path) &&
+                               StaysOpenForWriting(access.path, deadline);
+  }
   if (!foreign_.Read()) {
     set_.flaws.push_back(
         {kTrackingIncomplete,
@@ -431,7 +445,7 @@ void Decoder::FinishForeign() {
          ""});
   }
   for (Access& access : set_.accesses) {
-    access.changed_by_others =
+    access.changed_by_others |=
         access.mutated && (access.is_output ? foreign_.IsChanged(access.path)
                                             : foreign_.IsRemoved(access.path));
   }

@@ -111,6 +111,7 @@ class Decoder {
               uint64_t flags);
   void Link(const Task& task, const Name& from, const Name& to);
   void Remove(const Task& task, const Name& name);
+  void Truncate(const Task& task, const Name& name, uint64_t size);
   void Execute(const Task& task, const Name& name);
   void Bind(const Task& task, const uint64_t* args);
   void FinishSockets();
@@ -170,7 +171,8 @@ class Decoder {
   const bool may_attach_;
   const uint64_t signature_;
   const uint32_t arena_chunks_;
-  const int64_t file_clock_ns_;
+  const std::function<int64_t()> file_clock_;
+  const int64_t started_file_clock_ns_;
   // What was observed by each name, as given: the bits of Observed, eight for
   // each outcome and whether the last link was followed.
   absl::flat_hash_map<std::string, uint64_t> seen_;

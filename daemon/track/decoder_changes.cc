@@ -54,11 +54,15 @@ void Decoder::Open(const Task& task, const Name& name, uint64_t flags,
 
 void Decoder::OpenForWriting(const Task& task, const Resolved& at,
                              uint64_t flags, uint64_t mode) {
-  if ((flags & O_ACCMODE) != O_RDONLY) {
-    foreign_.ExpectWrite(at.path);
-  }
   const bool creates = (flags & O_CREAT) != 0;
   const bool exclusive = creates && (flags & O_EXCL) != 0;
+  if (at.found() ? !exclusive : creates) {  // else it will fail
+    if ((flags & O_ACCMODE) != O_RDONLY) {
+      foreign_.ExpectWrite(at.path);
+    } else if ((flags & O_TRUNC) != 0) {
+      foreign_.ExpectTruncation(at.path);
+    }
+  }
   if (at.kind == Resolved::Kind::kTerminal) {
     set_.opened_terminal = true;
   } else if (!at.found()) {
@@ -237,10 +241,20 @@ void Decoder::Remove(const Task& task, const Name& name) {
   if (!Find(task, name, &at)) {
     return;
   }
-  foreign_.ExpectRemoval(at.path);
+  if (at.found()) {
+    foreign_.ExpectRemoval(at.path);
+  }
   Mutate(task, at, Change::kRemove);
   if (IsLink(at) || IsDirectory(at)) {
     NamesChanged();
+  }
+}
+
+void Decoder::Truncate(const Task& task, const Name& name, uint64_t size) {
+  Resolved at;
+  if (Find(task, name, &at)) {
+    foreign_.ExpectTruncation(at.path);
+    Mutate(task, at, size == 0 ? Change::kReplace : Change::kWrite);
   }
 }
 
@@ -356,8 +370,7 @@ bool Decoder::HandleNameChange(const Task& task, int number,
       Change(task, {at, args[1], false}, Change::kCreate);
       return true;
     case __NR_truncate:
-      Change(task, {AT_FDCWD, args[0]},
-             args[1] == 0 ? Change::kReplace : Change::kWrite);
+      Truncate(task, {AT_FDCWD, args[0]}, args[1]);
       return true;
     default:
       return false;

@@ -2,14 +2,17 @@
 
 #include "daemon/track/foreign_changes.h"
 
+#include <fcntl.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 
 #include "daemon/base/mutex.h"
 #include "daemon/base/path.h"
@@ -17,8 +20,8 @@
 namespace vt::track {
 namespace {
 
-// IN_MODIFY is not counted, but stands between two ends of writing, which the
-// kernel would else tell as one; an end without it has changed nothing.
+// IN_MODIFY also stands between two ends of writing, which the kernel would
+// else tell as one; an end without it has changed nothing.
 constexpr uint32_t kMask = IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_FROM |
                            IN_MOVED_TO | IN_DELETE | IN_ONLYDIR |
                            IN_DONT_FOLLOW;
@@ -119,6 +122,12 @@ void ForeignChanges::ExpectWrite(const std::string& path) {
   }
 }
 
+void ForeignChanges::ExpectTruncation(const std::string& path) {
+  if (Counts* const counts = Of(path)) {
+    counts->is_truncated = true;
+  }
+}
+
 // What is watched is the directory, not its name.
 void ForeignChanges::Forget(const std::string& directory) {
   if (!watches_.contains(directory)) {
@@ -169,6 +178,7 @@ void ForeignChanges::Carry(const std::string& from, const std::string& to) {
     const Counts before = *found;
     Counts& after = counts_[to];
     after.is_tainted = after.is_tainted || before.is_changed();
+    after.is_truncated = after.is_truncated || before.is_truncated;
     if (before.writes.expected > before.writes.seen) {
       after.writes.expected += before.writes.expected - before.writes.seen;
     }
@@ -245,10 +255,12 @@ void ForeignChanges::Handle(int watch, uint32_t mask, absl::string_view name) {
     directories_.erase(found);
     return;
   }
-  if (name.empty() || (mask & ~uint32_t{IN_MODIFY}) == 0) {
+  if (name.empty()) {
     return;
   }
   Counts& counts = counts_[absl::StrCat(found->second, "/", name)];
+  counts.is_modified |= (mask & IN_MODIFY) != 0 && !counts.is_truncated &&
+                        counts.writes.seen >= counts.writes.expected;
   counts.writes.seen += (mask & IN_CLOSE_WRITE) != 0 ? 1 : 0;
   counts.arrivals.seen += (mask & IN_MOVED_TO) != 0 ? 1 : 0;
   counts.departures.seen += (mask & (IN_DELETE | IN_MOVED_FROM)) != 0 ? 1 : 0;
@@ -262,7 +274,11 @@ const ForeignChanges::Counts* ForeignChanges::Find(
 
 bool ForeignChanges::IsChanged(const std::string& path) const {
   const Counts* const counts = Find(path);
-  if (counts == nullptr || !counts->is_changed()) {
+  return counts != nullptr && counts->is_changed() && IsJudged(path);
+}
+
+bool ForeignChanges::IsJudged(const std::string& path) const {
+  if (!IsInRoot(path)) {
     return false;
   }
   for (absl::string_view up = path; up.size() > root_.size();
@@ -278,6 +294,27 @@ bool ForeignChanges::IsRemoved(const std::string& path) const {
   const Counts* const counts = Find(path);
   return counts != nullptr && counts->departures.expected == 0 &&
          counts->departures.is_exceeded() && IsChanged(path);
+}
+
+// A read lease is refused while somebody can write (fcntl(2)). Were it broken
+// before it is given up, the signal is one that is ignored unless asked for.
+bool StaysOpenForWriting(const std::string& path, absl::Time deadline) {
+  const base::UniqueFd fd(
+      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd.is_valid() || ::fcntl(fd.get(), F_SETSIG, SIGURG) != 0) {
+    return false;
+  }
+  while (::fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0) {
+    if (errno != EAGAIN) {
+      return false;
+    }
+    if (absl::Now() >= deadline) {
+      return true;
+    }
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  ::fcntl(fd.get(), F_SETLEASE, F_UNLCK);
+  return false;
 }
 
 }  // namespace vt::track

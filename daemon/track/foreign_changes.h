@@ -6,11 +6,13 @@
 // whatever there is more of by inotify is somebody else's.
 //
 // Counted by name: descriptors closed that could write, names that came by a
-// rename, names that went. An own call that then fails is one too many
-// expected, and hides one of somebody else's; never the other way round: what
-// is called foreign is. Not seen: who still has the file open when the action
-// ends; truncate(2), chmod(2) and stores through another hard link; what goes
-// through no kernel of this machine (network, FUSE). docs/TRACKING.md.
+// rename, names that went; and a file is modified only while the action has it
+// open. An own call that then fails is one too many expected, and hides one of
+// somebody else's; never the other way round: what is called foreign is. Who
+// has a file open when the action ends has not been counted
+// (StaysOpenForWriting). Not seen: chmod(2), and what is done through another
+// hard link; truncate(2) while the action has the file open; what goes through
+// no kernel of this machine (network, FUSE). docs/TRACKING.md.
 
 #pragma once
 
@@ -20,6 +22,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 #include "daemon/base/unique_fd.h"
 
@@ -38,7 +41,8 @@ class ForeignChanges {
   // What the action is about to do. Each begins to watch the directory of the
   // path; so does Watch, for what leaves no event that is counted.
   void Watch(const std::string& path);
-  void ExpectWrite(const std::string& path);  // opened for writing
+  void ExpectWrite(const std::string& path);       // opened for writing
+  void ExpectTruncation(const std::string& path);  // without a descriptor
   void ExpectRemoval(const std::string& path);
   void ExpectDirectory(const std::string& path);  // mkdir
   // `from` becomes `to`; a link to it made under this name likewise.
@@ -52,6 +56,8 @@ class ForeignChanges {
   // Takes in what has happened until now. False: some of it is lost.
   bool Read();
 
+  // Whether it is known who changes it: below the root, and not exempt.
+  bool IsJudged(const std::string& path) const;
   // As of the last Read. Somebody else has written, replaced or removed it.
   bool IsChanged(const std::string& path) const;
   // Somebody else has removed it, and the action never did.
@@ -65,10 +71,12 @@ class ForeignChanges {
   };
   struct Counts {
     Count writes, arrivals, departures;
-    bool is_tainted = false;  // it came of something that others had changed
+    bool is_truncated = false;  // by the action, without a descriptor
+    bool is_modified = false;   // while the action did not have it open
+    bool is_tainted = false;    // it came of something that others had changed
     bool is_changed() const {
-      return is_tainted || writes.is_exceeded() || arrivals.is_exceeded() ||
-             departures.is_exceeded();
+      return is_tainted || is_modified || writes.is_exceeded() ||
+             arrivals.is_exceeded() || departures.is_exceeded();
     }
   };
 
@@ -89,5 +97,11 @@ class ForeignChanges {
   absl::flat_hash_map<std::string, Counts> counts_;
   absl::flat_hash_set<std::string> exempt_;
 };
+
+// Whether somebody has the file open for writing, and still at `deadline`. Who
+// opens it in this moment is made to wait, or refused if he will not wait.
+// False also where the kernel does not say: files of another owner, network
+// file systems. Blocking, if it is true or was a moment ago. Thread-safe.
+bool StaysOpenForWriting(const std::string& path, absl::Time deadline);
 
 }  // namespace vt::track

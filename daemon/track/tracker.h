@@ -61,9 +61,9 @@ struct TrackerOptions {
   uint64_t signature = 0;
   // See FilterOptions.
   bool strict = false;
-  // The clock that stamps files, just before the action starts
-  // (fingerprint::FileClockNow), in ns. 0: not known.
-  int64_t file_clock_ns = 0;
+  // The clock that stamps files (fingerprint::FileClockNow), in ns; 0: not
+  // known. Asked by Start and by Drain. May be null.
+  std::function<int64_t()> file_clock;
   // Unix sockets (path globs) that do not make the action "used a service".
   std::vector<std::string> allowed_services;
   // Our own sockets, and directories of them: what is said there we know. The

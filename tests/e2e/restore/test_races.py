@@ -77,6 +77,19 @@ class RacesTest(VtTest):
         self.task('mkdir -p dist; echo own > dist/a; echo own > dist/b', 'echo done')
         self.assertNotStored(lambda: self.write('dist/a', 'other\n'), 'dist/a')
 
+    def open_for_writing(self, path, flags):
+        """As somebody who takes his time does."""
+        self.addCleanup(os.close, os.open(self.workspace / path, os.O_WRONLY | flags))
+
+    def test_an_output_that_somebody_else_is_about_to_write(self):
+        self.task('mkdir -p dist; echo own > dist/a', 'echo done')
+        self.assertNotStored(lambda: self.open_for_writing('dist/a', os.O_TRUNC), 'dist/a')
+
+    # Until the task closes it nobody can tell whose writes these are.
+    def test_an_output_that_somebody_else_opens_while_the_task_has_it_open(self):
+        self.task('mkdir -p dist; exec 3> dist/a; echo own >&3', 'exec 3>&-')
+        self.assertNotStored(lambda: self.open_for_writing('dist/a', os.O_TRUNC), 'dist/a')
+
     def test_an_output_that_somebody_else_puts_in_its_place(self):
         self.task('mkdir -p dist; echo own > dist/a', 'echo done')
 

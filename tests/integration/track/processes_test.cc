@@ -198,6 +198,16 @@ TEST_F(ProcessesTest, OwnSocketIsNoService) {
   EXPECT_THAT(Outputs(), IsEmpty());
 }
 
+// The kernel may tell that it has ended before its files are closed.
+TEST_F(ProcessesTest, WhatAnUnwaitedChildWritesIsNobodyElses) {
+  for (int i = 0; i < 20; ++i) {
+    Run({"/bin/sh", "-c",
+         "(exec 3>out; echo 1 >&3; read x </dev/null; echo 2 >&3) & exit 0"});
+    ASSERT_TRUE(At("out").is_output);
+    ASSERT_FALSE(At("out").changed_by_others) << i;
+  }
+}
+
 TEST_F(ProcessesTest, ForeignSocketIsAService) {
   Run({VT_OPS, "bind:sock"});  // leaves the socket behind
   ASSERT_TRUE(Exists("sock"));

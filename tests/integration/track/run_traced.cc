@@ -69,7 +69,7 @@ absl::StatusOr<TracedResult> RunTraced(const TracedRun& run) {
   options.preload = run.preload;
   options.strict = run.strict;
   options.arena_chunks = run.arena_chunks;
-  options.file_clock_ns = FileClock();
+  options.file_clock = &FileClock;
   VT_ASSIGN_OR_RETURN(std::unique_ptr<track::Tracker> tracker,
                       track::Tracker::Start(std::move(options)));
   exec::SpawnOptions spawn;

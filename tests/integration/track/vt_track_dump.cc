@@ -92,6 +92,9 @@ void PutRecord(std::FILE* out, std::initializer_list<std::string> fields) {
 void PrintRaw(const test::TracedResult& result, std::FILE* out) {
   for (const track::Access& access : result.set.accesses) {
     PutRecord(out, {"access", access.path, Describe(access), ""});
+    if (access.changed_by_others) {
+      PutRecord(out, {"others", access.path, "", ""});
+    }
   }
   for (const track::Flaw& flaw : result.set.flaws) {
     PutRecord(out, {"flaw", ReasonName(flaw.reason), flaw.text, flaw.path});

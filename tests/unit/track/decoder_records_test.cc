@@ -122,7 +122,7 @@ class DecoderRecordsTest : public testing::Test {
     options.signature = 42;
     options.workspace_root = root_;
     options.digest = &DigestOf;
-    options.file_clock_ns = file_clock_ns_;
+    options.file_clock = [clock = file_clock_ns_] { return clock; };
     return options;
   }
 
@@ -563,6 +563,74 @@ TEST_F(DecoderRecordsTest, WhatSomebodyElseMadeIsAChangedInput) {
   process_->Read("a");
   Put("a", "1");
   EXPECT_THAT(Reasons(End()), Contains(kInputChanged));
+}
+
+// A call that fails is none that inotify could tell of.
+TEST_F(DecoderRecordsTest, CallsThatFailHideNothingThatOthersDo) {
+  Begin(/*signs=*/false);
+  process_->Write("a", "1");
+  process_->CreateNew("a");  // in vain
+  process_->Write("b", "1");
+  process_->Write("draft", "1");
+  process_->Rename("draft", "c");
+  Put("a", "theirs");
+  ::unlink("b");
+  process_->Unlink("b");         // in vain
+  process_->OpenReadWrite("b");  // in vain
+  process_->Write("b", "2");
+  const AccessSet set = End();
+  EXPECT_TRUE(At(set, Path("a")).changed_by_others);
+  EXPECT_TRUE(At(set, Path("b")).changed_by_others);
+  EXPECT_FALSE(At(set, Path("c")).changed_by_others);
+}
+
+TEST_F(DecoderRecordsTest, AnOutputThatSomebodyHasOpenForWritingIsTheirs) {
+  Begin(/*signs=*/false);
+  process_->DelayNext();
+  process_->Write("a", "1");
+  // While the action has it open, too.
+  const base::UniqueFd theirs(
+      ::open("a", O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+  process_->Write("b", "1");
+  const AccessSet set = End();
+  EXPECT_TRUE(At(set, Path("a")).changed_by_others);
+  EXPECT_FALSE(At(set, Path("b")).changed_by_others);
+}
+
+// What is changed later has a later stamp.
+TEST_F(DecoderRecordsTest, OthersAreLookedForAfterTheEndWasStamped) {
+  Begin(/*signs=*/false);
+  int64_t clock = 6;
+  TrackerOptions options = Options();
+  options.file_clock = [&clock] {
+    if (++clock == 8) {
+      Put("a", "theirs");
+    }
+    return clock;
+  };
+  decoder_ = std::make_unique<Decoder>(options);
+  process_ = std::make_unique<FakeProcess>(decoder_.get(), /*signs=*/false);
+  process_->Write("a", "1");
+  const AccessSet set = End();
+  EXPECT_EQ(set.ended_file_clock_ns, 8);
+  EXPECT_TRUE(At(set, Path("a")).changed_by_others);
+}
+
+TEST_F(DecoderRecordsTest, OwnTruncationIsNobodyElses) {
+  Begin(/*signs=*/false);
+  const std::string name = Path("a");
+  process_->Write("a", "1234");
+  process_->Notify(__NR_truncate,
+                   {reinterpret_cast<uintptr_t>(name.c_str()), 1});
+  ASSERT_EQ(::truncate("a", 1), 0);
+  process_->Write("b", "1234");
+  process_->Notify(__NR_openat,
+                   {static_cast<uint64_t>(AT_FDCWD),
+                    reinterpret_cast<uintptr_t>("b"), O_RDONLY | O_TRUNC});
+  ::close(::open("b", O_RDONLY | O_TRUNC));
+  const AccessSet set = End();
+  EXPECT_FALSE(At(set, Path("a")).changed_by_others);
+  EXPECT_FALSE(At(set, Path("b")).changed_by_others);
 }
 
 TEST_F(DecoderRecordsTest, DirectoryThatSomebodyElseSwappedIsAChangedInput) {

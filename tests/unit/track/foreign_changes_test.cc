@@ -10,9 +10,12 @@
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <thread>
 
+#include "absl/time/time.h"
 #include <gtest/gtest.h>
 
+#include "daemon/base/unique_fd.h"
 #include "tests/support/temp_dir.h"
 
 namespace vt::track {
@@ -50,6 +53,9 @@ class ForeignChangesTest : public testing::Test {
     EXPECT_TRUE(foreign_.Read());
     return foreign_.IsChanged(At(name));
   }
+  bool StaysOpen(const std::string& name) {
+    return StaysOpenForWriting(At(name), absl::InfinitePast());
+  }
   bool IsRemoved(const std::string& name) {
     EXPECT_TRUE(foreign_.Read());
     return foreign_.IsRemoved(At(name));
@@ -83,6 +89,61 @@ TEST_F(ForeignChangesTest, AForeignWriteIsSeenAfterAnOwnOne) {
   EXPECT_TRUE(IsChanged("a"));
   EXPECT_FALSE(IsRemoved("a"));
   EXPECT_FALSE(IsChanged("b"));
+}
+
+// Who does it may write long after the action has ended.
+TEST_F(ForeignChangesTest, AForeignTruncationIsSeenBeforeTheEndOfWriting) {
+  OwnWrite("a");
+  OwnWrite("b");
+  const base::UniqueFd theirs(
+      ::open(At("a").c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
+  EXPECT_TRUE(IsChanged("a"));
+  OwnWrite("b");
+  ASSERT_EQ(::truncate(At("b").c_str(), 1), 0);
+  EXPECT_TRUE(IsChanged("b"));
+}
+
+TEST_F(ForeignChangesTest, WhatTheActionDoesToAnOpenFileIsNobodyElses) {
+  foreign_.ExpectWrite(At("a"));
+  foreign_.ExpectWrite(At("a"));
+  const base::UniqueFd first(
+      ::open(At("a").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+  Write("a");
+  EXPECT_FALSE(IsChanged("a"));
+  ASSERT_EQ(::write(first.get(), "more text", 9), 9);
+  EXPECT_FALSE(IsChanged("a"));
+  ASSERT_EQ(::ftruncate(first.get(), 1), 0);
+  EXPECT_FALSE(IsChanged("a"));
+}
+
+TEST_F(ForeignChangesTest, OwnTruncationsAreNobodyElses) {
+  OwnWrite("a");
+  foreign_.ExpectTruncation(At("a"));
+  ASSERT_EQ(::truncate(At("a").c_str(), 1), 0);
+  EXPECT_FALSE(IsChanged("a"));
+}
+
+TEST_F(ForeignChangesTest, WhoHasAFileOpenForWritingIsSeen) {
+  Write("a");
+  ASSERT_EQ(::mkfifo(At("pipe").c_str(), 0600), 0);
+  for (const char* name : {"a", "", "pipe", "missing"}) {
+    EXPECT_FALSE(StaysOpen(name)) << name;
+  }
+  const base::UniqueFd reader(::open(At("a").c_str(), O_RDONLY | O_CLOEXEC));
+  EXPECT_FALSE(StaysOpen("a"));
+  {
+    const base::UniqueFd writer(::open(At("a").c_str(), O_WRONLY | O_CLOEXEC));
+    EXPECT_TRUE(StaysOpen("a"));
+  }
+  EXPECT_FALSE(StaysOpen("a"));
+}
+
+TEST_F(ForeignChangesTest, WhoIsAboutToCloseAFileIsWaitedFor) {
+  base::UniqueFd writer(
+      ::open(At("a").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644));
+  std::thread closer([&writer] { writer.Reset(); });
+  EXPECT_FALSE(StaysOpenForWriting(At("a"), absl::InfiniteFuture()));
+  closer.join();
 }
 
 TEST_F(ForeignChangesTest, AFileThatIsPutIntoItsPlaceIsSeen) {

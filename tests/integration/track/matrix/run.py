@@ -191,6 +191,7 @@ class Seen:
 
     def __init__(self, path):
         self.paths, self.flaws, self.end = {}, [], None
+        self.others = []  # what is said to be changed by others
         with open(path, 'rb') as file:
             fields = file.read().split(b'\0')[:-1]
         for kind, a, b, c in zip(*[iter(fields)] * 4):
@@ -198,6 +199,8 @@ class Seen:
                 self.paths[a] = set(b.decode().split())
             elif kind == b'flaw':
                 self.flaws.append((a.decode(), b.decode(), c))
+            elif kind == b'others':
+                self.others.append(a)
             elif kind == b'end':
                 notified, signed = map(int, c.split())
                 self.end = (int(a), b.decode(), notified, signed)
@@ -370,6 +373,9 @@ class Matrix:
         if not flaws <= {*expected, *row.may_flaws} or (expected and not flaws):
             problems.append(f'not stored because of {seen.flaws}; '
                             f'expected: {sorted(expected)}')
+        # A process that goes on running is another one.
+        if seen.others and not seen.end[1]:
+            problems.append(f'{seen.others} are said to be changed by others')
         truth = self.truths.get(row.name)
         # What is not stored because it is incomplete may be.
         if truth and 'incomplete' not in flaws:
