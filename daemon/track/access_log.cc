@@ -104,6 +104,27 @@ bool AccessLog::IsOwnProduct(const std::string& path) const {
          IsBelowOwnDirectory(path);
 }
 
+// Of a product of the action's own: whether the record being taken was made
+// before that was.
+bool AccessLog::IsOlderThanProduct(const std::string& path) const {
+  for (absl::string_view at = path; at.size() > 1; at = base::Dirname(at)) {
+    const auto it = states_.find(at);
+    if (it != states_.end() &&
+        (it->second.is_made() || made_directories_.contains(at))) {
+      return source_.epoch < it->second.made_epoch;
+    }
+  }
+  return false;
+}
+
+// Something of somebody else's stood there, and had gone when the action made
+// its own.
+void AccessLog::AddVanished(const std::string& path, const PathState& state) {
+  if (state.in_root) {
+    AddFlaw(kInputChanged, "a file vanished while the task ran", path);
+  }
+}
+
 void AccessLog::Observe(const Resolved& at, uint32_t observed) {
   for (const std::string& link : at.links) {
     ObservePath(link, kLinkText, /*missing=*/false, nullptr);
@@ -179,6 +200,9 @@ void AccessLog::ObservePath(const std::string& path, uint32_t observed,
     // That something is *not* in a directory it made may be different when the
     // directory is there already.
     if (!missing) {
+      if (IsOlderThanProduct(path)) {
+        AddVanished(path, *state);
+      }
       return;
     }
     if (state->mutated) {
@@ -278,7 +302,13 @@ void AccessLog::ObserveGone(const Resolved& at, uint32_t observed) {
   }
   const std::string& gone =
       at.first_missing.empty() ? at.path : at.first_missing;
-  if (IsOwnDirectory(gone) || IsOwnProduct(gone)) {
+  if (IsOwnDirectory(gone)) {
+    return;
+  }
+  if (IsOwnProduct(gone)) {
+    if (IsOlderThanProduct(gone)) {
+      AddVanished(gone, *Find(gone));
+    }
     return;
   }
   const auto it = states_.find(gone);

@@ -166,6 +166,8 @@ class AccessLog {
   void Observed(uint32_t observed, bool missing, PathState* state);
   void NoteSource(PathState* state);
   bool IsBelowOwnDirectory(const std::string& path) const;
+  bool IsOlderThanProduct(const std::string& path) const;
+  void AddVanished(const std::string& path, const PathState& state);
   bool IsMadeDirectory(absl::string_view path) const;
   void DirectoryMoves(const std::string& from, const std::string& to);
   bool IsBelowLostDirectory(const std::string& path) const;

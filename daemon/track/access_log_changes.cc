@@ -124,6 +124,9 @@ void AccessLog::Mutate(const Resolved& at, Change change,
     }
   }
   if (is_first) {
+    if (!at.found() && state->found) {
+      AddVanished(at.path, *state);
+    }
     state->mutated = true;
     state->pre = PreState::kMissing;
     mutated_.insert(at.path);

@@ -64,6 +64,12 @@ class RacesTest(VtTest):
         output = self.run_with(path.unlink)
         self.assertRegex(output, "Not cached: .*in.txt")
 
+    def test_a_file_that_vanishes_before_the_task_writes_it(self):
+        self.task('test -e out && echo there', 'echo own > out')
+        path = self.write('out', 'old\n')
+        output = self.run_with(path.unlink)
+        self.assertRegex(output, 'Not cached: .*out')
+
     def test_a_file_that_appears_after_it_was_looked_for(self):
         self.task('test -e flag || echo none', 'echo done')
         self.assertNotStored(lambda: self.write('flag', ''), 'flag')

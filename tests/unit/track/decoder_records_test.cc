@@ -565,6 +565,44 @@ TEST_F(DecoderRecordsTest, WhatSomebodyElseMadeIsAChangedInput) {
   EXPECT_THAT(Reasons(End()), Contains(kInputChanged));
 }
 
+// The record is read when something of the action's own stands there again.
+TEST_F(DecoderRecordsTest, WhatStoodWhereTheActionMadeItsOwnWasSomebodyElses) {
+  const std::function<void(FakeProcess&)> looks[] = {
+      [](FakeProcess& p) { p.Lstat("out"), p.List("out"); },
+      [](FakeProcess& p) { p.Read("out/old"); },
+      [](FakeProcess& p) { p.Stat("out/new"); },
+  };
+  prepare_ = [] {
+    fs::create_directories("out");
+    Put("out/old", "1"), Put("out/new", "theirs");
+  };
+  for (const auto& look : looks) {
+    for (const bool signs : {false, true}) {
+      const AccessSet set = Run(signs, [&](FakeProcess& p) {
+        look(p);
+        fs::remove_all("out");
+        p.Rmdir("out");  // in vain
+        p.Mkdir("out");
+        p.Write("out/new", "1");
+        p.Stat("out/new");
+      });
+      EXPECT_THAT(Reasons(set), Contains(kInputChanged)) << signs;
+    }
+  }
+}
+
+TEST_F(DecoderRecordsTest, AFileThatVanishedBeforeItWasWrittenIsAChangedInput) {
+  prepare_ = [] { Put("a", "1"); };
+  for (const bool signs : {false, true}) {
+    const AccessSet set = Run(signs, [&](FakeProcess& p) {
+      p.Stat("a");
+      ::unlink("a");
+      p.Write("a", "2");
+    });
+    EXPECT_THAT(Reasons(set), ElementsAre(kInputChanged)) << signs;
+  }
+}
+
 // A call that fails is none that inotify could tell of.
 TEST_F(DecoderRecordsTest, CallsThatFailHideNothingThatOthersDo) {
   Begin(/*signs=*/false);
