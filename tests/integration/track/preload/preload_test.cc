@@ -203,8 +203,10 @@ TEST_F(PreloadTest, ThreadsRecordInLanesAndLoseNothing) {
     ExpectSeen(Numbered("thread", i) + "-", 0, 2000);
   }
   // One for all, and one for each of eight threads, which never record enough
-  // for two. Stacks may lie so that two threads have one lane.
-  EXPECT_LE(result_.chunks_taken, 9U);
+  // for two. Stacks may lie so that two threads have one lane. While one thread
+  // asks for memory the others go on in the chunk for all: were that one kept
+  // from running all the time, they would fill three (750 KiB).
+  EXPECT_LE(result_.chunks_taken, 11U);
   EXPECT_GE(result_.chunks_taken, 5U);
   // Those that others made while one was asking for memory.
   EXPECT_LT(CountNotified("thread"), 4000U);
