@@ -26,6 +26,15 @@ int OpenBeneath(int directory, const std::string& path) {
       ::syscall(SYS_openat2, directory, path.c_str(), &how, sizeof how));
 }
 
+// As mkdir(2) would have: what it took from the directory above stays.
+void SetMode(int directory, const std::string& name, mode_t mode) {
+  struct stat status = {};
+  if (::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0) {
+    mode |= status.st_mode & S_ISGID;
+  }
+  ::fchmodat(directory, name.c_str(), mode, 0);
+}
+
 }  // namespace
 
 absl::Status Places::Open() {
@@ -79,7 +88,7 @@ int Places::EnterParent(const std::string& path,
     }
     const std::string name(base::Basename(directory));
     if (::mkdirat(parent_.get(), name.c_str(), 0700) == 0) {
-      ::fchmodat(parent_.get(), name.c_str(), *new_mode, 0);
+      SetMode(parent_.get(), name, *new_mode);
     } else if (errno != EEXIST) {
       return errno;
     }

@@ -189,6 +189,17 @@ TEST_F(RestoreTest, DirectoriesThatNobodyRecordedFollowTheUmask) {
   EXPECT_EQ(Reasons(app_), "UMASK CHANGED ");
 }
 
+// As those that mkdir makes there.
+TEST_F(RestoreTest, DirectoriesThatNobodyRecordedKeepTheGroupOfThoseAbove) {
+  app_.Write("a/b/out", "1");
+  StoreOutputs({"a/b/out"});
+  app_.Remove("a");
+  ::chmod(app_.Path("").c_str(), 02755);
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Stat("a").st_mode & 07777, 02755U);
+  EXPECT_EQ(app_.Stat("a/b").st_mode & 07777, 02755U);
+}
+
 TEST_F(RestoreTest, WithoutOutputsTheUmaskDoesNotMatter) {
   StoreOutputs({});
   app_.key.umask = 077;
