@@ -14,6 +14,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -69,14 +70,16 @@ class Bench:
         self.vt = str((options.dist / 'bin/vt').resolve())
         self.command = workspaces.COMMANDS[self.tool]
         self.log = self.work / 'log'
+        # In memory, as /run/user is.
+        self.runtime = tempfile.mkdtemp(
+            prefix='vt-bench-', dir='/dev/shm' if os.path.isdir('/dev/shm') else None)
         self.env = {**peers_.QUIET, 'PATH': f'{NODE_BIN}:{DEPS}/.bin:/usr/local/bin:/usr/bin:/bin',
                     'HOME': str(self.work / 'home'),
                     'npm_config_manage_package_manager_versions': 'false', 'BENCH_COMMAND': self.command,
-                    'XDG_RUNTIME_DIR': str(self.work / 'r'),
+                    'XDG_RUNTIME_DIR': self.runtime,
                     'XDG_CACHE_HOME': str(self.work / 'c'),
                     'XDG_STATE_HOME': str(self.work / 's')}
         (self.work / 'home').mkdir(parents=True, exist_ok=True)
-        (self.work / 'r').mkdir(mode=0o700, exist_ok=True)
         known = peers_.all_runners(self.vt)
         self.runners = []
         for name in options.runners.split(','):
@@ -201,6 +204,7 @@ class Bench:
     def stop(self):
         for runner in self.runners:
             self.daemon(runner, runner.stop)
+        shutil.rmtree(self.runtime, ignore_errors=True)
 
 
 def summary(samples):
