@@ -217,6 +217,7 @@ class Planner {
     StepFacts facts{workspace_,
                     caller.env,
                     std::move(env),
+                    &envs_,
                     caller.settings,
                     default_names,
                     inherited.cache_scripts,
@@ -253,6 +254,7 @@ class Planner {
 
   const workspace::Workspace& workspace_;
   std::vector<std::string> warnings_;
+  EnvPool envs_;
 };
 
 }  // namespace

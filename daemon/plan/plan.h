@@ -21,7 +21,7 @@
 #include "daemon/base/digest.h"
 #include "daemon/base/env_query.h"
 #include "daemon/plan/command_line.h"
-#include "daemon/plan/tool_env.h"
+#include "daemon/plan/shared_env.h"
 #include "daemon/settings/settings.h"
 #include "daemon/workspace/workspace.h"
 #include "vtask/storage/v1/storage.pb.h"
@@ -64,11 +64,11 @@ struct Step {
   std::string program_missing;
   std::vector<std::string> argv;  // argv[0] as written
   // Complete environment of the child but for what tracking and the tool
-  // endpoint add; R-ENV-1 for cached steps, R-ENV-3 for others. Sorted.
-  std::vector<std::string> env;
+  // endpoint add; R-ENV-1 for cached steps, R-ENV-3 for others.
+  SharedEnv env;
   // What tools may ask for: the caller's environment, unfiltered, with PATH and
   // prefix assignments of this step (tool-ipc 4.3).
-  ToolEnv tool_env;
+  SharedEnv tool_env;
   // Name patterns that stay untracked whatever a tool asks (tool-ipc D6): the
   // user's `untrackedEnv`.
   std::vector<std::string> user_untracked;

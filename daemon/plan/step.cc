@@ -184,12 +184,22 @@ class StepMaker {
     return env;
   }
 
-  ToolEnv ToolEnvOf(const Assignments& assignments) const {
+  SharedEnv ToolEnvOf(const Assignments& assignments) const {
     base::EnvMap own = {{"PATH", env_.at("PATH")}};
     for (const auto& [name, value] : assignments) {
       own[name] = value;
     }
     return {facts_.shared_env, std::move(own)};
+  }
+
+  // Of all that a step gets, PATH and what is assigned is its own.
+  SharedEnv Share(base::EnvMap all, const Assignments& assignments) const {
+    base::EnvMap own;
+    own.insert(all.extract("PATH"));
+    for (const auto& [name, value] : assignments) {
+      own.insert(all.extract(name));
+    }
+    return {facts_.envs->Share(std::move(all)), std::move(own)};
   }
 
   // R-PLAN-12, 13, 17. True: `command` is a run that is planned here; false: it
@@ -296,7 +306,7 @@ class StepMaker {
     step->refresh = facts_.refresh;
     step->umask = facts_.umask;
     if (!step->cached) {
-      step->env = EnvEntries(UncachedEnv(env, assignments));
+      step->env = Share(UncachedEnv(env, assignments), assignments);
       return absl::OkStatus();
     }
     step->user_untracked = task_.cache.untracked_env;
@@ -304,7 +314,7 @@ class StepMaker {
     VT_ASSIGN_OR_RETURN(
         CachedEnv cached,
         MakeCachedEnv(env, facts_.default_names, assignments, task_.cache));
-    step->env = EnvEntries(cached.env);
+    step->env = Share(std::move(cached.env), assignments);
     Describe(std::move(cached.fingerprinted), step);
     SetDigests(step);
     return absl::OkStatus();

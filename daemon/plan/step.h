@@ -30,6 +30,7 @@ struct StepFacts {
   const base::EnvMap& env;  // of the caller
   // A copy that steps may keep.
   std::shared_ptr<const base::EnvMap> shared_env;
+  EnvPool* envs;  // of the plan; never null
   const settings::Settings& settings;
   // Of the caller's environment, with PATH.
   const std::set<std::string>& default_names;

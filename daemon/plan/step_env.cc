@@ -95,15 +95,6 @@ std::string StepPath(const std::string& package_directory,
   return absl::StrJoin(parts, ":");
 }
 
-std::vector<std::string> EnvEntries(const base::EnvMap& env) {
-  std::vector<std::string> entries;
-  entries.reserve(env.size());
-  for (const auto& [name, value] : env) {
-    entries.push_back(absl::StrCat(name, "=", value));
-  }
-  return entries;
-}
-
 base::EnvMap UncachedEnv(const base::EnvMap& caller,
                          const Assignments& assignments) {
   base::EnvMap env = caller;

@@ -53,9 +53,6 @@ class EnvPatterns {
 std::string StepPath(const std::string& package_directory,
                      const std::string& root, const std::string& caller_path);
 
-// "NAME=value" entries, sorted by name.
-std::vector<std::string> EnvEntries(const base::EnvMap& env);
-
 // All of it for a step that is not cached (R-ENV-3).
 base::EnvMap UncachedEnv(const base::EnvMap& caller,
                          const Assignments& assignments);

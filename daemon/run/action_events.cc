@@ -46,7 +46,8 @@ vtask::v1::RunResponse::Execute ExecuteMessage(uint32_t index,
   execute.set_id(index);
   execute.set_program(step.program);
   execute.mutable_argv()->Assign(step.argv.begin(), step.argv.end());
-  execute.mutable_env()->Assign(step.env.begin(), step.env.end());
+  const std::vector<std::string> env = step.env.Entries();
+  execute.mutable_env()->Assign(env.begin(), env.end());
   execute.set_cwd(step.cwd);
   return execute;
 }

@@ -165,14 +165,14 @@ absl::StatusOr<plan::Step> MakeConfigStep(const ConfigStepInput& input) {
   description.set_strict_tracking(input.settings.strict_tracking);
 
   env["VP_RUN"] = "1";
-  step.env = plan::EnvEntries(env);
+  step.env = plan::SharedEnv(std::make_shared<const base::EnvMap>(env), {});
   std::string names;
   for (const auto& [name, value] : env) {
     absl::StrAppend(&names, name, "\n");
   }
   env[kNamesVariable] = std::move(names);
   step.tool_env =
-      plan::ToolEnv(std::make_shared<const base::EnvMap>(std::move(env)), {});
+      plan::SharedEnv(std::make_shared<const base::EnvMap>(std::move(env)), {});
   plan::SetDigests(&step);
   return step;
 }

@@ -61,10 +61,12 @@ bool Housekeeping::Gate::Pass() {
 }
 
 Housekeeping::Housekeeping(loop::EventLoop* loop, cache::ActionCache* cache,
+                           watch::Watcher* watcher,
                            std::function<cache::Limits()> limits,
                            std::string runs)
     : loop_(loop),
       cache_(cache),
+      watcher_(watcher),
       limits_(std::move(limits)),
       runs_(std::move(runs)),
       attended_(loop, 1),
@@ -87,9 +89,12 @@ void Housekeeping::ShowUp() {
     Look();
     if (std::exchange(worked_, false)) {
       // Not right after a run: the next one would wait for the allocator.
-      background_.Submit([cache = cache_] {
+      background_.Submit([cache = cache_, watcher = watcher_] {
         if (cache != nullptr) {
           cache->GiveBack();
+        }
+        if (watcher != nullptr) {
+          watcher->Purge();
         }
         ::malloc_trim(0);
       });

@@ -17,16 +17,18 @@
 #include "daemon/loop/event_loop.h"
 #include "daemon/loop/fd_watch.h"
 #include "daemon/loop/worker_pool.h"
+#include "daemon/watch/watcher.h"
 
 namespace vt::run {
 
 // Loop-bound.
 class Housekeeping {
  public:
-  // `cache` may be null. `limits` is asked on the loop, `runs` is the directory
-  // of history/runs.h. All outlive this.
+  // `cache` and `watcher` may be null. `limits` is asked on the loop, `runs` is
+  // the directory of history/runs.h. All outlive this.
   Housekeeping(loop::EventLoop* loop, cache::ActionCache* cache,
-               std::function<cache::Limits()> limits, std::string runs);
+               watch::Watcher* watcher, std::function<cache::Limits()> limits,
+               std::string runs);
   Housekeeping(const Housekeeping&) = delete;
   Housekeeping& operator=(const Housekeeping&) = delete;
   // Ends a sweep under way, soon.
@@ -67,6 +69,7 @@ class Housekeeping {
 
   loop::EventLoop* const loop_;
   cache::ActionCache* const cache_;
+  watch::Watcher* const watcher_;
   const std::function<cache::Limits()> limits_;
   const std::string runs_;
   Gate gate_;

@@ -31,8 +31,8 @@ class RunnerImpl final : public Runner {
   explicit RunnerImpl(Engine engine)
       : engine_(std::move(engine)),
         housekeeping_(
-            engine_.loop, engine_.cache, [this] { return LimitsNow(); },
-            RunsDirectory(engine_)),
+            engine_.loop, engine_.cache, engine_.options.watcher,
+            [this] { return LimitsNow(); }, RunsDirectory(engine_)),
         run_log_(engine_.loop, RunsDirectory(engine_)) {
     engine_.housekeeping = &housekeeping_;
     engine_.run_log = &run_log_;

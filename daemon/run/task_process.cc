@@ -118,7 +118,7 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
   exec::SpawnOptions options;
   options.program = step.program;
   options.argv = step.argv;
-  options.env = step.env;
+  options.env = step.env.Entries();
   options.cwd = step.cwd;
   options.umask = context.umask;
   options.nice = context.nice;

@@ -12,9 +12,9 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
+#include "daemon/base/find_program.h"
 #include "daemon/base/status.h"
 #include "daemon/loop/fd_watch.h"
-#include "daemon/base/find_program.h"
 #include "daemon/run/action.h"
 #include "daemon/run/answer.h"
 #include "daemon/run/caller.h"
@@ -42,7 +42,8 @@ absl::StatusOr<Prepared> Prepare(const plan::TraceFlags& flags,
   plan::Step& step = prepared.step;
   step.argv = flags.command;
   step.cwd = facts.cwd;
-  step.env = Strings(caller.env());
+  step.env =
+      plan::SharedEnv(std::make_shared<const base::EnvMap>(facts.env), {});
   const auto path = facts.env.find("PATH");
   step.program = base::FindProgram(
       flags.command[0], path == facts.env.end() ? "" : path->second, facts.cwd);

@@ -272,10 +272,16 @@ void Table::DropAll() {
   journal_begin_ = ++clock_;
 }
 
-void Table::Sweep(const std::function<bool(uint32_t)>& is_live) {
-  for (auto it = nodes_.begin(); it != nodes_.end();) {
-    Node* node = it->second.get();
+void Table::Purge(const std::function<bool(uint32_t)>& is_live) {
+  for (auto& [ignored, node] : nodes_) {
     node->dependents.Purge(is_live);
+  }
+}
+
+void Table::Sweep(const std::function<bool(uint32_t)>& is_live) {
+  Purge(is_live);
+  for (auto it = nodes_.begin(); it != nodes_.end();) {
+    const Node* node = it->second.get();
     if (node->dependents.empty()) {
       Unwatch(node);
       it = nodes_.erase(it);

@@ -73,7 +73,9 @@ class Table {
   void Drop(const std::string& path);
   // All of them, and every lease.
   void DropAll();
-  // Drops the nodes that no lease for which `is_live` needs.
+  // Gives back the memory of leases that have ended.
+  void Purge(const std::function<bool(uint32_t)>& is_live);
+  // Also drops the nodes that no lease for which `is_live` needs.
   void Sweep(const std::function<bool(uint32_t)>& is_live);
 
   // Whether an event that `key` depends on came after `since`. False also if

@@ -191,6 +191,13 @@ void Watcher::Sweep() {
   state_->guarded.Sweep();
 }
 
+void Watcher::Purge() {
+  const base::MutexLock lock(&state_->mutex);
+  State::Guarded& guarded = state_->guarded;
+  guarded.dead = 0;
+  guarded.table.Purge(guarded.IsLive());
+}
+
 int Watcher::fd() const {
   const base::MutexLock lock(&state_->mutex);
   return state_->guarded.table.fd();

@@ -85,6 +85,9 @@ class Watcher {
 
   // Gives up the watches that no lease needs.
   void Sweep();
+  // Keeps all watches, but gives back memory that leases needed which have
+  // ended. Some 10 ms, if there were 100 000 files.
+  void Purge();
 
   // Readable while events wait. Stays open.
   int fd() const;

@@ -80,10 +80,12 @@ TEST_F(NestedTest, PrefixAssignmentsAreTheEnvironmentOfItsCaller) {
     "t": "X=1 vt run show", "h": "X=1 vt run hidden",
     "u": "X=1 vt run uncached"}})");
   using testing::Contains;
-  EXPECT_THAT(OnlyStep("t").nested->tasks[0].steps[0].env, Contains("X=1"));
-  EXPECT_THAT(OnlyStep("h").nested->tasks[0].steps[0].env,
+  EXPECT_THAT(OnlyStep("t").nested->tasks[0].steps[0].env.Entries(),
+              Contains("X=1"));
+  EXPECT_THAT(OnlyStep("h").nested->tasks[0].steps[0].env.Entries(),
               Not(Contains("X=1")));
-  EXPECT_THAT(OnlyStep("u").nested->tasks[0].steps[0].env, Contains("X=1"));
+  EXPECT_THAT(OnlyStep("u").nested->tasks[0].steps[0].env.Entries(),
+              Contains("X=1"));
 }
 
 TEST_F(NestedTest, ProgramsOfTheInnerPackageComeFirst) {
@@ -181,7 +183,8 @@ TEST_F(NestedTest, TheDefaultVariablesPassWithThoseOfThePrefix) {
   env_["OTHER"] = "x";
   const Step nested = OnlyStep("a");
   ASSERT_NE(nested.nested, nullptr);
-  const std::vector<std::string>& env = nested.nested->tasks[0].steps[0].env;
+  const std::vector<std::string> env =
+      nested.nested->tasks[0].steps[0].env.Entries();
   EXPECT_THAT(env, testing::IsSupersetOf({"HOME=/home/x", "LANG=C", "TZ=UTC"}));
   EXPECT_THAT(env, Not(testing::Contains(StartsWith("OTHER="))));
   EXPECT_THAT(env, Not(testing::Contains(StartsWith("HIDDEN="))));

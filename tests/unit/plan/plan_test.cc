@@ -47,7 +47,7 @@ TEST_F(PlanTest, ATaskBecomesItsSteps) {
   EXPECT_TRUE(steps[0].cached);
   EXPECT_EQ(steps[0].tool_env.All()->at("X"), "1");
   EXPECT_THAT(steps[0].user_untracked, ElementsAre("Z", "Y"));
-  EXPECT_THAT(steps[0].env, Contains("X=1"));
+  EXPECT_THAT(steps[0].env.Entries(), Contains("X=1"));
 
   EXPECT_EQ(steps[1].kind, Step::Kind::kEcho);
   EXPECT_EQ(steps[1].echo_text, "b  c d");
@@ -529,7 +529,7 @@ TEST_F(PlanTest, UncachedStepsInheritTheWholeEnvironment) {
   env_["SECRET"] = "x";
   const auto plan = Make({"s"});
   ASSERT_THAT(plan, test::IsOk());
-  EXPECT_THAT(plan->tasks[0].steps[0].env,
+  EXPECT_THAT(plan->tasks[0].steps[0].env.Entries(),
               AllOf(Contains("SECRET=x"), Contains("A=1"), Contains("VP_RUN=1"),
                     Not(Contains(HasSubstr("FORCE_COLOR")))));
 }

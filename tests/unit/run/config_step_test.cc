@@ -72,8 +72,8 @@ TEST_F(ConfigStepTest, RunsTheLoaderOnceForAllFiles) {
 TEST_F(ConfigStepTest, PassesTheCallersVariablesButThoseOfTheTerminal) {
   const auto step = MakeConfigStep(input_);
   ASSERT_THAT(step, test::IsOk());
-  EXPECT_THAT(step->env, Contains("MODE=x"));
-  EXPECT_THAT(step->env, Not(Contains(StartsWith("SHLVL="))));
+  EXPECT_THAT(step->env.Entries(), Contains("MODE=x"));
+  EXPECT_THAT(step->env.Entries(), Not(Contains(StartsWith("SHLVL="))));
   EXPECT_EQ(step->tool_env.All()->at("VT_ENV_NAMES"), "MODE\nPATH\nVP_RUN\n");
 }
 

@@ -403,6 +403,21 @@ TEST_F(WatcherTest, WhatNoLeaseNeedsIsGivenUp) {
   EXPECT_EQ(watcher_->watches(), 0U);
 }
 
+TEST_F(WatcherTest, PurgingEndsNoLeaseAndNoWatch) {
+  const LeasePtr lease = Lease(Paths({"a/src/x"}));
+  ASSERT_NE(lease, nullptr);
+  Lease(Paths({"a/src/y"}));  // ended at once
+  const size_t watches = watcher_->watches();
+  watcher_->Purge();
+  EXPECT_EQ(watcher_->watches(), watches);
+  EXPECT_TRUE(Holds(lease));
+  // What was watched before is so still: the first time promises.
+  EXPECT_NE(watcher_->Take(Paths({"a/src/y"}), root_.string(), watcher_->Now()),
+            nullptr);
+  Write(root_ / "a/src/x", "y");
+  EXPECT_FALSE(Holds(lease));
+}
+
 TEST_F(WatcherTest, AProcFileIsNotLeased) {
   base::Consulted consulted;
   consulted.paths.push_back({"/proc/self/status", false, false});
