@@ -91,7 +91,8 @@ class Seen:
         """Paths at which something of another type stood before."""
         where = self.what.partition('  ')[0]
         left = dict(one.split(' ', 1) for one in self.left if not one.startswith('gone '))
-        stood = dict(one.split(' ', 1) for one in self.before)
+        # The first is what the action found; what it changes again it has made.
+        stood = dict(one.split(' ', 1) for one in reversed(self.before))
         return [path for path, kind in stood.items() if kind[1:2] in ('-', 'x')
                 and left.get(os.path.normpath(os.path.join(where, path)), kind)[0] != kind[0]]
 
