@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import time
 
 from vtask_e2e import VtTest, requires, timeout
 
@@ -42,11 +43,11 @@ class KnownRunTest(VtTest):
         status = self.assertOk(self.vt('daemon', 'status'))
         return int(re.search(r'\((\d+) runs answered', status.out).group(1))
 
-    def settle(self, **options):
+    def settle(self, run=None, **options):
         """Runs until it is known, and returns what it says then."""
         for _ in range(6):
             before = self.known_runs()
-            result = self.build(**options)
+            result = run() if run else self.build(**options)
             if self.known_runs() > before:
                 return result
         raise AssertionError(f'never known\n{result}')
@@ -214,6 +215,31 @@ class KnownRunTest(VtTest):
             self.assertHit(run('022'))
         self.assertMiss('umask changed', run('027'))
         self.assertEqual(self.read('packages/a/mask').strip(), '0027')
+
+    def test_what_is_answered_from_memory_is_in_use(self):
+        """What was used last is the last to go; that counts in seconds."""
+        for name in ('c', 'd'):
+            self.package(where=f'packages/{name}', tasks={'work': f'echo {name} > out'})
+
+        def run(name):
+            return self.assertOk(self.vt('run', f'{name}#work'))
+
+        def next_second():
+            now = int(time.time())
+            self.wait_until(lambda: int(time.time()) > now, 'the next second')
+        run('c')
+        self.settle(run=lambda: run('c'))
+        next_second()
+        run('d')
+        next_second()
+        before = self.known_runs()
+        run('c')
+        self.assertEqual(self.known_runs(), before + 1)
+        status = json.loads(self.assertOk(self.vt('cache', 'status', '--json')).out)
+        pruned = self.assertOk(self.vt('cache', 'prune', '--max-size', str(status['bytes'] - 1)))
+        self.assertIn('removed 1 result', pruned.out)
+        self.assertHit(run('c'))
+        self.assertNotIn('cache hit,', run('d').out)
 
     def test_a_forced_run_replaces_what_was_known(self):
         """Of a task that says something else each time, and makes nothing."""
