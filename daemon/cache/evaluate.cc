@@ -17,6 +17,9 @@ using vtask::storage::v1::Value;
 
 // Same question, same key; who asked does not matter.
 std::string KeyOf(const Observation& observation) {
+  if (!observation.has_provenance()) {
+    return observation.SerializeAsString();
+  }
   Observation question = observation;
   question.clear_provenance();
   return question.SerializeAsString();
@@ -24,9 +27,10 @@ std::string KeyOf(const Observation& observation) {
 
 }  // namespace
 
-PathSet Canonical(const PathSet& path_set) {
-  std::vector<std::pair<std::string, const Observation*>> sorted;
-  for (const Observation& observation : path_set.observations()) {
+PathSet Canonical(PathSet path_set) {
+  std::vector<std::pair<std::string, Observation*>> sorted;
+  sorted.reserve(static_cast<size_t>(path_set.observations_size()));
+  for (Observation& observation : *path_set.mutable_observations()) {
     sorted.emplace_back(KeyOf(observation), &observation);
   }
   std::stable_sort(sorted.begin(), sorted.end(),
@@ -39,7 +43,7 @@ PathSet Canonical(const PathSet& path_set) {
   PathSet out;
   for (size_t i = 0; i < sorted.size(); ++i) {
     if (i == 0 || sorted[i].first != sorted[i - 1].first) {
-      *out.add_observations() = *sorted[i].second;
+      *out.add_observations() = std::move(*sorted[i].second);
     }
   }
   return out;

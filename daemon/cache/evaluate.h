@@ -15,8 +15,7 @@
 namespace vt::cache {
 
 // Sorts by (kind, path) and drops repeats, as storage.proto wants it.
-vtask::storage::v1::PathSet Canonical(
-    const vtask::storage::v1::PathSet& path_set);
+vtask::storage::v1::PathSet Canonical(vtask::storage::v1::PathSet path_set);
 
 // Makes `values` (aligned with `path_set`) what the strong fingerprint takes:
 // of a file whose content is observed too, the size says nothing new, but it

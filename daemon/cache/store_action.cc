@@ -176,7 +176,7 @@ std::optional<NotStored> PrepareStore(const ActionKey& key,
   if (!finished.outputs.empty()) {
     path_set_with_mask.add_observations()->set_kind(Observation::UMASK);
   }
-  stored->path_set = Canonical(path_set_with_mask);
+  stored->path_set = Canonical(std::move(path_set_with_mask));
   NotStored why;
   std::optional<std::vector<Value>> values =
       EvaluateFinished(stored->path_set, finished, world, &why);
@@ -198,15 +198,6 @@ std::optional<NotStored> PrepareStore(const ActionKey& key,
   const base::Digest path_set = fingerprint::PathSetDigest(stored->path_set);
   result.set_weak(Bytes(stored->weak));
   result.set_path_set(Bytes(path_set));
-  *result.mutable_values() = {values->begin(), values->end()};
-  *result.mutable_outputs() = {captured->outputs.begin(),
-                               captured->outputs.end()};
-  for (vtask::storage::v1::Output& output : *result.mutable_outputs()) {
-    if (const auto reporter = finished.output_reporters.find(output.path());
-        reporter != finished.output_reporters.end()) {
-      *output.mutable_provenance() = reporter->second;
-    }
-  }
   *result.mutable_tool_reports() = {finished.tool_reports.begin(),
                                     finished.tool_reports.end()};
   *result.mutable_deletions() = {finished.deletions.begin(),
@@ -225,6 +216,16 @@ std::optional<NotStored> PrepareStore(const ActionKey& key,
   stored->after = AliasOf(*stored, *values, finished, *captured);
   stored->own_outputs =
       OwnOf(stored->path_set, finished.leftovers, MadeOf(*captured));
+  for (Value& value : *values) {
+    *result.add_values() = std::move(value);
+  }
+  for (Output& output : captured->outputs) {
+    if (const auto reporter = finished.output_reporters.find(output.path());
+        reporter != finished.output_reporters.end()) {
+      *output.mutable_provenance() = reporter->second;
+    }
+    *result.add_outputs() = std::move(output);
+  }
   *written = StoreLog(finished.log, blobs, &result);
   if (!written->ok()) {
     return StoreFailed(written->message());

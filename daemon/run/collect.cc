@@ -85,30 +85,31 @@ void Collector::SplitAccesses() {
     return;
   }
   for (const Access& access : in_.accesses->accesses) {
-    const std::optional<std::string> path =
+    std::optional<std::string> relative =
         base::RelativeTo(access.path, in_.root);
-    if (!path.has_value() || base::IsWithin(*path, ".git")) {
+    if (!relative.has_value() || base::IsWithin(*relative, ".git")) {
       continue;
     }
-    accesses_.emplace(*path, &access);
+    const std::string& path =
+        accesses_.emplace(*std::move(relative), &access).first->first;
     // A hit makes it as it makes all that nobody recorded (restore.h).
     const bool would_make = access.ensured_mode == (0777 & ~in_.umask);
     if (would_make) {
-      ensured_.insert(*path);
+      ensured_.insert(path);
     }
     // Who makes the whole way tries its end first: if that succeeds, nothing
     // else is seen of it (`mkdir -p` of Node and Rust; docs/rejected.md).
     const bool made_it = access.is_ensured && access.mutated &&
                          access.pre_state == track::PreState::kMissing;
-    for (std::string up = *path;
+    for (std::string up = path;
          (made_it || (would_make && access.makes_parents)) && !up.empty();
          up = std::string(base::Dirname(up))) {
       ensured_.insert(up);
     }
     if (access.mutated) {
-      mutated_.insert(*path);
-      if (!path->empty()) {
-        mutated_children_[std::string(base::Dirname(*path))].insert(*path);
+      mutated_.insert(path);
+      if (!path.empty()) {
+        mutated_children_[std::string(base::Dirname(path))].insert(path);
       }
     }
   }
