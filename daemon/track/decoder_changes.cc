@@ -26,6 +26,12 @@ bool IsDirectory(const Resolved& at) {
   return at.found() && S_ISDIR(at.status.st_mode);
 }
 
+// EINVAL of rename(2).
+bool GoesIntoItself(const Resolved& directory, const Resolved& target) {
+  return IsDirectory(directory) && directory.path != target.path &&
+         base::IsWithin(target.path, directory.path);
+}
+
 }  // namespace
 
 void Decoder::Open(const Task& task, const Name& name, uint64_t flags,
@@ -269,7 +275,9 @@ void Decoder::Rename(const Task& task, const Name& from, const Name& to,
   if ((flags & kRenameNoReplace) != 0 || IsDirectory(source)) {
     ProbeNew(target);  // a directory does not replace what is there
   }
-  if (!source.found() || (exchange && !target.found())) {
+  if (!source.found() || (exchange && !target.found()) ||
+      GoesIntoItself(source, target) ||
+      (exchange && GoesIntoItself(target, source))) {
     log_.Observe(source, kExistence);
     log_.Observe(target, kExistence);
     return;  // it will fail

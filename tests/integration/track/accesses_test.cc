@@ -503,6 +503,26 @@ TEST_F(AccessesTest, FailedChangesAreObservations) {
   EXPECT_THAT(Outputs(), IsEmpty());
 }
 
+// EINVAL of rename(2): what is in there stays what it was.
+TEST_F(AccessesTest, ADirectoryDoesNotGoIntoItself) {
+  for (const char* name : {"d", "d/sub", "up", "up/e"}) {
+    std::filesystem::create_directory(Path(name));
+  }
+  Write("d/f", "1");
+  Write("up/e/f", "2");
+  Do({"stat:d/f", "write:d/g:1", "rename:d:d/sub", "rename:d:d/sub/new",
+      "exchange:up:up/e", "exchange:up/e:up", "read:d/f", "read:up/e/f"});
+  EXPECT_TRUE(IsInput("d/f"));
+  EXPECT_TRUE(IsInput("up/e/f"));
+  for (const char* name : {"d", "d/f", "d/sub", "up", "up/e", "up/e/f"}) {
+    EXPECT_FALSE(At(name).mutated) << name;
+  }
+  for (const Access& access : set_.accesses) {
+    EXPECT_TRUE(!access.mutated || access.path == Path("d/g")) << access.path;
+  }
+  EXPECT_THAT(Outputs(), ElementsAre("d/g"));
+}
+
 TEST_F(AccessesTest, CreatedAndRemovedLeavesNothing) {
   Do({"write:t:1", "unlink:t", "mkdir:d", "write:d/x:1", "unlink:d/x",
       "rmdir:d"});
