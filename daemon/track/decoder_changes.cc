@@ -26,9 +26,10 @@ bool IsDirectory(const Resolved& at) {
   return at.found() && S_ISDIR(at.status.st_mode);
 }
 
-// EINVAL of rename(2).
+// EINVAL of rename(2), where it does not fail before: on its way there.
 bool GoesIntoItself(const Resolved& directory, const Resolved& target) {
   return IsDirectory(directory) && directory.path != target.path &&
+         target.first_missing.empty() &&
          base::IsWithin(target.path, directory.path);
 }
 

@@ -511,9 +511,13 @@ TEST_F(AccessesTest, ADirectoryDoesNotGoIntoItself) {
   Write("d/f", "1");
   Write("up/e/f", "2");
   Do({"stat:d/f", "write:d/g:1", "rename:d:d/sub", "rename:d:d/sub/new",
-      "exchange:up:up/e", "exchange:up/e:up", "read:d/f", "read:up/e/f"});
+      "exchange:up:up/e", "exchange:up/e:up", "rename:up:up/gone/x", "read:d/f",
+      "read:up/e/f"});
   EXPECT_TRUE(IsInput("d/f"));
   EXPECT_TRUE(IsInput("up/e/f"));
+  // There it is ENOENT.
+  EXPECT_TRUE(At("up/gone").missing);
+  EXPECT_EQ(At("up/gone").observed, track::kExistence);
   for (const char* name : {"d", "d/f", "d/sub", "up", "up/e", "up/e/f"}) {
     EXPECT_FALSE(At(name).mutated) << name;
   }
