@@ -103,7 +103,7 @@ LookupResult ActionCacheImpl::Find(const ActionKey& key,
   Search search(*database_, in_use_, key, weak, MakeWorld(key, weak));
   LookupResult found = search.Find(before);
   if (found.hit.has_value() && is_use) {
-    pending_hits_.Note(UseOf(key, *found.hit), now_());
+    pending_hits_.Note(UseOf(key.root, key.position, *found.hit), now_());
     Touch(key, weak, search, *found.hit);
     durations_.Note(key.root, key.position, found.hit->result.duration_us());
   }

@@ -207,7 +207,8 @@ class ActionCache {
 
   // For a hit of a run that did not look it up because nothing has changed
   // since: it counts as one that Lookup has found now.
-  virtual HitUse UseOf(const ActionKey& key, const Hit& hit) const = 0;
+  virtual HitUse UseOf(const std::string& root, const std::string& position,
+                       const Hit& hit) const = 0;
   virtual void NoteUse(const HitUse& use) = 0;
 
   // Forgets everything. Running stores may still land.

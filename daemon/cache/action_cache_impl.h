@@ -75,8 +75,9 @@ class ActionCacheImpl final : public ActionCache {
                    const base::Digest& digest) override;
   fingerprint::FileDigests& files() override { return files_; }
   uint64_t generation() const override { return generation_.load(); }
-  HitUse UseOf(const ActionKey& key, const Hit& hit) const override {
-    return {ResultKey(hit.strong, hit.result), key.root, key.position};
+  HitUse UseOf(const std::string& root, const std::string& position,
+               const Hit& hit) const override {
+    return {ResultKey(hit.strong, hit.result), root, position};
   }
   void NoteUse(const HitUse& use) override { pending_hits_.Note(use, now_()); }
   absl::Status Clean() override;

@@ -111,7 +111,8 @@ void ActionImpl::KeepKnown(const Found& found) {
   hit.evaluation = found.lookup.hit->evaluation;
   hit.leases = found.leases;
   hit.strong = found.lookup.hit->strong;
-  hit.use = engine_->cache->UseOf(Key(), *found.lookup.hit);
+  hit.use =
+      engine_->cache->UseOf(context_->root, step_->position, *found.lookup.hit);
   hit.log = found.log;
   hit.saved_us = found.saved_us;
   known_ = std::make_shared<const KnownHit>(std::move(hit));

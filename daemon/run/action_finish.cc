@@ -123,7 +123,8 @@ void ActionImpl::OnKept(Kept kept) {
     KnownHit hit;
     hit.facts = Facts();
     hit.strong = kept.stored.strong;
-    hit.use = engine_->cache->UseOf(Key(), kept.stored);
+    hit.use =
+        engine_->cache->UseOf(context_->root, step_->position, kept.stored);
     hit.log = std::move(kept.log);
     hit.saved_us = absl::ToInt64Microseconds(end_.duration);
     to_share_ = std::make_shared<const KnownHit>(std::move(hit));

@@ -14,8 +14,6 @@
 #include "daemon/migrate/migrate.h"
 #include "daemon/report/ansi.h"
 #include "daemon/report/texts.h"
-#include "daemon/run/action.h"
-#include "daemon/run/answer.h"
 #include "daemon/run/cache_session.h"
 #include "daemon/run/explain.h"
 #include "daemon/run/session_impl.h"

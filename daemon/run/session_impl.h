@@ -22,6 +22,7 @@
 #include "daemon/plan/command_line.h"
 #include "daemon/plan/plan.h"
 #include "daemon/report/renderer.h"
+#include "daemon/run/answer.h"
 #include "daemon/run/caller.h"
 #include "daemon/run/config_load.h"
 #include "daemon/run/execution.h"

@@ -8,9 +8,6 @@
 #include "absl/time/clock.h"
 
 #include "daemon/base/version.h"
-#include "daemon/report/texts.h"
-#include "daemon/run/action.h"
-#include "daemon/run/answer.h"
 #include "daemon/run/explain.h"
 #include "daemon/run/session_impl.h"
 

@@ -53,8 +53,7 @@ bool AccessLog::IsMadeDirectory(absl::string_view path) const {
     return false;
   }
   const std::optional<FileIdentity> now = LookAt(it->first);
-  return now && now->device == it->second.device &&
-         now->inode == it->second.inode;
+  return now && SameFile(*now, it->second);
 }
 
 bool AccessLog::IsBelowOwnDirectory(const std::string& path) const {

@@ -198,11 +198,7 @@ class AccessLog {
   absl::flat_hash_set<std::string> made_directories_;
   // One it made was renamed to what was a directory: that succeeds only over an
   // empty one. Own if it is that one which stands there.
-  struct Successor {
-    dev_t device;
-    ino_t inode;
-  };
-  absl::flat_hash_map<std::string, Successor> successors_;
+  absl::flat_hash_map<std::string, FileIdentity> successors_;
   // Directories from before that were renamed, to be looked at in the end.
   struct Move {
     std::string from;

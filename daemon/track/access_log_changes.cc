@@ -195,7 +195,7 @@ void AccessLog::DirectoryMoves(const std::string& from, const std::string& to) {
   if (!LookAt(to)) {
     made_directories_.insert(to);
   } else if (const std::optional<FileIdentity> own = LookAt(from)) {
-    successors_[to] = {own->device, own->inode};
+    successors_[to] = *own;
   }
 }
 

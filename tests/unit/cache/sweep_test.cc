@@ -156,7 +156,7 @@ TEST_F(SweepTest, AUseThatNobodyLookedUpCountsAsAHit) {
   const LookupResult found = cache_->Lookup(app_.key);
   ASSERT_TRUE(found.hit.has_value());
   now_ += absl::Hours(20);
-  cache_->NoteUse(cache_->UseOf(app_.key, *found.hit));
+  cache_->NoteUse(cache_->UseOf(app_.key.root, app_.key.position, *found.hit));
   now_ += absl::Hours(20);
   Sweep(Limits::kUnlimited, absl::Hours(30));
   EXPECT_EQ(Numbers(2), "0");

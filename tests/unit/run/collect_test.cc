@@ -25,9 +25,7 @@ TEST_F(CollectTest, ReadsBecomeInputsAndWritesOutputs) {
   Write("src/a.ts", "a");
   Write("dist/a.js", "a");
   Saw("src/a.ts", track::kContent | track::kMetadata);
-  Access& made = Saw("dist/a.js", 0);
-  made.mutated = made.is_output = true;
-  made.pre_state = PreState::kMissing;
+  Made("dist/a.js");
   const Collected collected = Run();
   EXPECT_FALSE(collected.not_stored.has_value());
   // Without the directory writing would fail.
@@ -60,9 +58,7 @@ TEST_F(CollectTest, AFileInTheWayOfADirectoryIsAnInput) {
   directory.mutated = directory.is_output = directory.is_ensured = true;
   directory.pre_state = PreState::kFile;
   directory.pre_digest = fingerprint::Sha256("mine");
-  Access& made = Saw("dist/a.js", 0);
-  made.mutated = made.is_output = true;
-  made.pre_state = PreState::kMissing;
+  Made("dist/a.js");
   const Collected collected = Run();
   EXPECT_FALSE(Find(collected, Observation::EXISTENCE, "dist")->rebuildable());
   EXPECT_EQ(
@@ -74,9 +70,7 @@ TEST_F(CollectTest, AFileInTheWayOfADirectoryIsAnInput) {
 TEST_F(CollectTest, AFileThatWasToldOfBeforeItWasClearedAwayIsAnInput) {
   Write("dist/a.js", "a");
   Saw("dist", track::kExistence).is_ensured = true;
-  Access& made = Saw("dist/a.js", 0);
-  made.mutated = made.is_output = true;
-  made.pre_state = PreState::kMissing;
+  Made("dist/a.js");
   Access& file = Saw("dist/deep", track::kExistence);
   file.mutated = file.is_deletion = true;
   file.pre_state = PreState::kFile;
@@ -90,9 +84,7 @@ TEST_F(CollectTest, AFileThatWasToldOfBeforeItWasClearedAwayIsAnInput) {
 TEST_F(CollectTest, AFileThatWasReplacedBeforeItWasClearedAwayIsAnInput) {
   Write("dist/a.js", "a");
   Saw("dist", track::kExistence).is_ensured = true;
-  Access& made = Saw("dist/a.js", 0);
-  made.mutated = made.is_output = true;
-  made.pre_state = PreState::kMissing;
+  Made("dist/a.js");
   Access& file = Saw("dist/deep", 0);
   file.mutated = file.is_deletion = true;
   file.pre_state = PreState::kFile;
