@@ -70,6 +70,24 @@ absl::StatusOr<RunRecord> Read(const std::string& folder, uint64_t id) {
   return record;
 }
 
+// Writes `bytes` below `folder`, which is made if missing. Returns the file.
+absl::StatusOr<std::string> WriteDraft(const std::string& folder,
+                                       absl::string_view bytes) {
+  const std::string draft =
+      base::JoinPath(folder, absl::StrCat(::getpid(), ".", ::gettid(), ".tmp"));
+  absl::Status written;
+  // While it is empty, PruneRuns may take the folder away again.
+  for (int attempt = 0; attempt < 10; ++attempt) {
+    VT_RETURN_IF_ERROR(base::MakeDirectories(folder, 0700));
+    written = base::WriteFileAtomic(draft, bytes, 0600);
+    if (!absl::IsNotFound(written)) {
+      break;
+    }
+  }
+  VT_RETURN_IF_ERROR(written);
+  return draft;
+}
+
 // The oldest of `runs`, until they are within the bounds.
 void DropOldest(const std::string& folder,
                 const std::map<uint64_t, uint64_t>& runs) {
@@ -89,15 +107,12 @@ void DropOldest(const std::string& folder,
 absl::StatusOr<uint64_t> SaveRun(const std::string& directory,
                                  RunRecord record) {
   const std::string folder = FolderOf(directory, record.workspace_root());
-  VT_RETURN_IF_ERROR(base::MakeDirectories(folder, 0700));
-  std::map<uint64_t, uint64_t> runs = RunsIn(folder);
-  uint64_t id = runs.empty() ? 1 : runs.rbegin()->first + 1;
   record.set_format(kFormat);
   record.clear_id();  // its name says it
   const std::string bytes = record.SerializeAsString();
-  const std::string draft =
-      base::JoinPath(folder, absl::StrCat(::getpid(), ".", ::gettid(), ".tmp"));
-  VT_RETURN_IF_ERROR(base::WriteFileAtomic(draft, bytes, 0600));
+  VT_ASSIGN_OR_RETURN(const std::string draft, WriteDraft(folder, bytes));
+  std::map<uint64_t, uint64_t> runs = RunsIn(folder);
+  uint64_t id = runs.empty() ? 1 : runs.rbegin()->first + 1;
   // A number is given once, whoever else (another daemon, another worker) asks
   // for one now.
   while (::link(draft.c_str(), FileOf(folder, id).c_str()) != 0) {

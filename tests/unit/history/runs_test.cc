@@ -2,11 +2,16 @@
 
 #include "daemon/history/runs.h"
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -98,6 +103,24 @@ TEST_F(RunsTest, HitsOfAllWorkspacesAreCounted) {
   EXPECT_EQ(rate.runs, 2U);
   EXPECT_EQ(rate.hits, 4U);
   EXPECT_EQ(rate.lookups, 6U);
+}
+
+// The first run of a workspace was lost when its folder, still empty, was
+// taken for one that pruning had emptied.
+TEST_F(RunsTest, PruningMeanwhileLosesNothing) {
+  std::atomic<bool> done = false;
+  std::thread pruner([&] {
+    while (!done) {
+      PruneRuns(place_, absl::InfinitePast());
+    }
+  });
+  for (int i = 0; i < 2000; ++i) {
+    EXPECT_THAT(SaveRun(place_, Record(absl::StrCat("/", i), i)),
+                IsOkAndHolds(1U));
+    ForgetRuns(place_, absl::StrCat("/", i));
+  }
+  done = true;
+  pruner.join();
 }
 
 TEST_F(RunsTest, PruningAndForgetting) {
