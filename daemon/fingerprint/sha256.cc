@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -45,43 +46,47 @@ std::vector<ContextPtr>& Spare() {
 
 }  // namespace
 
-struct Sha256Hasher::State {
-  ContextPtr context;
-};
-
-Sha256Hasher::Sha256Hasher() : state_(std::make_unique<State>()) {
+Sha256Hasher::Sha256Hasher() {
   std::vector<ContextPtr>& spare = Spare();
   if (spare.empty()) {
-    state_->context.reset(EVP_MD_CTX_new());
-    Require(state_->context != nullptr);
+    context_ = EVP_MD_CTX_new();
+    Require(context_ != nullptr);
   } else {
-    state_->context = std::move(spare.back());
+    context_ = spare.back().release();
     spare.pop_back();
   }
-  Require(EVP_DigestInit_ex2(state_->context.get(), Algorithm(), nullptr) == 1);
 }
 
 Sha256Hasher::~Sha256Hasher() {
   // A hasher may end on another thread than it began on: the context just
   // changes hands. The bound keeps a deep recursion from hoarding.
   constexpr size_t kMaxSpare = 8;
+  ContextPtr context(context_);
   if (Spare().size() < kMaxSpare) {
-    Spare().push_back(std::move(state_->context));
+    Spare().push_back(std::move(context));
+  }
+}
+
+// Each digest begins once, when it has to: that allocates.
+void Sha256Hasher::Begin() {
+  if (!is_begun_) {
+    Require(EVP_DigestInit_ex2(context_, Algorithm(), nullptr) == 1);
+    is_begun_ = true;
   }
 }
 
 void Sha256Hasher::Update(absl::string_view bytes) {
-  Require(EVP_DigestUpdate(state_->context.get(), bytes.data(), bytes.size()) ==
-          1);
+  Begin();
+  Require(EVP_DigestUpdate(context_, bytes.data(), bytes.size()) == 1);
 }
 
 base::Digest Sha256Hasher::Finish() {
+  Begin();
   base::Digest digest;
   unsigned int size = 0;
-  EVP_MD_CTX* context = state_->context.get();
-  Require(EVP_DigestFinal_ex(context, digest.bytes.data(), &size) == 1 &&
+  Require(EVP_DigestFinal_ex(context_, digest.bytes.data(), &size) == 1 &&
           size == base::Digest::kSize);
-  Require(EVP_DigestInit_ex2(context, Algorithm(), nullptr) == 1);
+  is_begun_ = false;
   return digest;
 }
 

@@ -5,12 +5,12 @@
 
 #pragma once
 
-#include <memory>
-
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 #include "daemon/base/digest.h"
+
+struct evp_md_ctx_st;  // OpenSSL's EVP_MD_CTX
 
 namespace vt::fingerprint {
 
@@ -27,8 +27,10 @@ class Sha256Hasher {
   base::Digest Finish();
 
  private:
-  struct State;
-  std::unique_ptr<State> state_;
+  void Begin();
+
+  evp_md_ctx_st* context_;  // ours
+  bool is_begun_ = false;
 };
 
 // Of what `fd` has from here to its end. Errors as errno. Blocking.

@@ -81,20 +81,39 @@ class Program {
     Load(offsetof(seccomp_data, args) + 8 * index + 4);
   }
 
-  void Leaf(const Run& run);
-  // The leaf of `number` alone; falls through for all others.
+  // Ends with the verdict of `run`.
+  void Decide(const Run& run);
+  // The verdict of `number` alone; falls through for all others.
   void Shortcut(int number, std::span<const Run> runs);
   void Tree(std::span<const Run> runs);
+  // Puts the tests that Decide has jumped to behind all else.
+  void EmitTests();
+
+  size_t size() const { return code_.size(); }
+  // Sets where the jump at `jump` goes.
+  void LandHere(size_t jump) {
+    code_[jump].k = static_cast<uint32_t>(code_.size() - jump - 1);
+  }
 
   std::vector<sock_filter> Take() { return std::move(code_); }
 
  private:
+  // A test of arguments, shared by all numbers that need it: the kernel checks
+  // and compiles a filter anew for each action, by its length.
+  struct Test {
+    Verdict verdict;
+    int path_argument;
+    std::vector<size_t> jumps;  // to here
+  };
+
+  void Emit(const Test& test);
   void AllowIfSigned(size_t path_argument);
   void AllowFstat(size_t flags_index, uint32_t ignored_flags);
 
   const std::optional<uint64_t> signature_;
   const bool strict_;
   std::vector<sock_filter> code_;
+  std::vector<Test> tests_;
 };
 
 // Falls through when the sixth argument is not `signature ^ path`.
@@ -130,14 +149,44 @@ void Program::AllowFstat(size_t flags_index, uint32_t ignored_flags) {
   Allow();
 }
 
-void Program::Leaf(const Run& run) {
-  if (signature_.has_value() && run.path_argument >= 0) {
-    AllowIfSigned(static_cast<size_t>(run.path_argument));
+void Program::Decide(const Run& run) {
+  const int path_argument = signature_.has_value() ? run.path_argument : -1;
+  if (run.verdict == Verdict::kAllow) {
+    Allow();
+  } else if (run.verdict == Verdict::kNoSuchCall) {
+    Return(SECCOMP_RET_ERRNO | ENOSYS);
+  } else if (run.verdict == Verdict::kNotify && path_argument < 0) {
+    Notify();
+  } else {
+    auto test =
+        std::find_if(tests_.begin(), tests_.end(), [&](const Test& other) {
+          return other.verdict == run.verdict &&
+                 other.path_argument == path_argument;
+        });
+    if (test == tests_.end()) {
+      test = tests_.insert(test, {run.verdict, path_argument, {}});
+    }
+    test->jumps.push_back(code_.size());
+    Emit(BPF_JMP | BPF_JA, 0);
   }
-  switch (run.verdict) {
+}
+
+void Program::EmitTests() {
+  for (const Test& test : tests_) {
+    for (const size_t jump : test.jumps) {
+      LandHere(jump);
+    }
+    Emit(test);
+  }
+}
+
+void Program::Emit(const Test& test) {
+  if (test.path_argument >= 0) {
+    AllowIfSigned(static_cast<size_t>(test.path_argument));
+  }
+  switch (test.verdict) {
     case Verdict::kAllow:
-      Allow();
-      return;
+    case Verdict::kNoSuchCall:  // need no test
     case Verdict::kNotify:
       break;
     case Verdict::kNotifyUnlessFstat:
@@ -168,9 +217,6 @@ void Program::Leaf(const Run& run) {
       Emit(BPF_JMP | BPF_JEQ | BPF_K, SOCK_RAW, 1, 0);  // there the same
       Allow();
       break;
-    case Verdict::kNoSuchCall:
-      Return(SECCOMP_RET_ERRNO | ENOSYS);
-      return;
   }
   Notify();
 }
@@ -180,24 +226,22 @@ void Program::Shortcut(int number, std::span<const Run> runs) {
   const auto behind = std::upper_bound(
       runs.begin(), runs.end(), key,
       [](uint32_t wanted, const Run& run) { return wanted < run.first; });
-  Emit(BPF_JMP | BPF_JEQ | BPF_K, key);
-  const size_t jump = code_.size() - 1;
-  Leaf(*std::prev(behind));
-  code_[jump].jf = static_cast<uint8_t>(code_.size() - jump - 1);
+  Emit(BPF_JMP | BPF_JEQ | BPF_K, key, 0, 1);
+  Decide(*std::prev(behind));
 }
 
-// Conditional jumps reach 255 instructions, BPF_JA any distance.
+// A conditional jump reaches 255 instructions, which is more than half of any
+// tree here (FilterTest asks for every number).
 void Program::Tree(std::span<const Run> runs) {
   if (runs.size() == 1) {
-    Leaf(runs[0]);
+    Decide(runs[0]);
     return;
   }
   const size_t half = runs.size() / 2;
-  Emit(BPF_JMP | BPF_JGE | BPF_K, runs[half].first, 0, 1);
+  Emit(BPF_JMP | BPF_JGE | BPF_K, runs[half].first);
   const size_t jump = code_.size();
-  Emit(BPF_JMP | BPF_JA, 0);
   Tree(runs.first(half));
-  code_[jump].k = static_cast<uint32_t>(code_.size() - jump - 1);
+  code_[jump - 1].jt = static_cast<uint8_t>(code_.size() - jump);
   Tree(runs.subspan(half));
 }
 
@@ -244,26 +288,43 @@ const std::vector<int>& ForeignNumbers() {
   return *numbers;
 }
 
+namespace {
+
+std::vector<Run> ForeignRuns() {
+  std::vector<int> numbers = ForeignNumbers();
+  std::sort(numbers.begin(), numbers.end());
+  std::vector<Run> runs = {{0, Verdict::kAllow, -1}};
+  for (const int signed_number : numbers) {
+    const auto number = static_cast<uint32_t>(signed_number);
+    if (runs.back().verdict == Verdict::kAllow && runs.back().first == number) {
+      runs.pop_back();  // the one before goes on
+    } else {
+      runs.push_back({number, Verdict::kNotify, -1});
+    }
+    runs.push_back({number + 1, Verdict::kAllow, -1});
+  }
+  return runs;
+}
+
+}  // namespace
+
 std::vector<sock_filter> BuildFilter(const FilterOptions& options) {
   static_assert(kX32Bit > 4096, "x32 numbers lie above the newest call");
   Program program(options);
   program.Load(offsetof(seccomp_data, arch));
-  const size_t foreign_size = 2 + 2 * ForeignNumbers().size();
-  program.Emit(BPF_JMP | BPF_JEQ | BPF_K, kNativeArch,
-               static_cast<uint8_t>(foreign_size), 0);
-  program.Load(offsetof(seccomp_data, nr));
-  for (const int number : ForeignNumbers()) {
-    program.Emit(BPF_JMP | BPF_JEQ | BPF_K, static_cast<uint32_t>(number), 0,
-                 1);
-    program.Notify();
-  }
-  program.Allow();
+  program.Emit(BPF_JMP | BPF_JEQ | BPF_K, kNativeArch, 1, 0);
+  const size_t to_foreign = program.size();
+  program.Emit(BPF_JMP | BPF_JA, 0);
   program.Load(offsetof(seccomp_data, nr));
   const std::vector<Run> runs = Runs();
   for (const int number : kOften) {
     program.Shortcut(number, runs);
   }
   program.Tree(runs);
+  program.LandHere(to_foreign);
+  program.Load(offsetof(seccomp_data, nr));
+  program.Tree(ForeignRuns());
+  program.EmitTests();
   return program.Take();
 }
 

@@ -3,7 +3,8 @@
 // BuildFilter turns the table of system calls into a seccomp program.
 //
 // Layout: architecture check; binary tree over runs of numbers with the same
-// verdict; at each leaf a return, or a test of arguments. In front of the
+// verdict; at each leaf a return, or a jump to the test of arguments that
+// decides; the same for numbers of the compat ABI; the tests. In front of the
 // notification of read-only calls stands the test of the signature that the
 // preload library puts into the sixth argument (docs/TRACKING.md, "The
 // accelerator").
@@ -35,7 +36,9 @@ struct FilterOptions {
   bool strict = false;
 };
 
-// At most 4096 instructions (about 400).
+// At most 4096 instructions (about 350). The kernel checks, compiles and probes
+// them anew for each action: 80 us, and 14 us for a filter of one instruction
+// (measured, Linux 6.18).
 std::vector<sock_filter> BuildFilter(const FilterOptions& options);
 
 }  // namespace vt::track
