@@ -8,7 +8,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -16,7 +15,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <optional>
@@ -31,12 +29,11 @@
 #include "daemon/track/filter.h"
 #include "daemon/track/listener.h"
 #include "daemon/track/not_stored.h"
+#include "daemon/track/tracer_threads.h"
 
 namespace vt::track {
 namespace {
 
-// Resolving a name takes two PATH_MAX buffers, a digest callback what it likes.
-constexpr size_t kThreadStack = 512 * 1024;
 // Threads that outlived their action; said once, at this number (tracking.md
 // 7).
 constexpr int kManyStragglers = 64;
@@ -62,7 +59,7 @@ class Session {
         ended_(std::move(ended)),
         decoder_(std::make_unique<Decoder>(options)) {}
 
-  // The thread's whole life.
+  // What the thread does for it, from the first to the last.
   void Run();
 
   void Handle(const NestedChange& change) {
@@ -224,38 +221,6 @@ AccessSet Session::Drain(absl::Duration idle, absl::Duration total) {
   return set;
 }
 
-void* RunThread(void* argument) {
-  std::unique_ptr<std::shared_ptr<Session>> session(
-      static_cast<std::shared_ptr<Session>*>(argument));
-  (*session)->Run();
-  return nullptr;
-}
-
-// Signals of the daemon are not for this thread.
-absl::Status StartThread(std::shared_ptr<Session> session) {
-  auto argument =
-      std::make_unique<std::shared_ptr<Session>>(std::move(session));
-  pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, kThreadStack);
-  ::pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-  sigset_t all;
-  sigset_t before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_t thread;
-  const int error =
-      ::pthread_create(&thread, &attributes, &RunThread, argument.get());
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  ::pthread_attr_destroy(&attributes);
-  if (error != 0) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("starting a tracer thread: ", std::strerror(error)));
-  }
-  argument.release();  // the thread's now
-  return absl::OkStatus();
-}
-
 class ListeningTracker final : public Tracker {
  public:
   ListeningTracker(std::shared_ptr<Session> session, base::UniqueFd pipe,
@@ -334,7 +299,8 @@ absl::StatusOr<std::unique_ptr<Tracker>> Tracker::Start(
   }
   auto session = std::make_shared<Session>(std::move(options),
                                            std::move(reader), std::move(ended));
-  VT_RETURN_IF_ERROR(StartThread(session));
+  VT_RETURN_IF_ERROR(
+      TracerThreads::Instance().Start([session] { session->Run(); }));
   return std::make_unique<ListeningTracker>(std::move(session),
                                             std::move(writer), tier, filter);
 }
