@@ -104,12 +104,12 @@ struct FinishedAction {
   std::vector<vtask::storage::v1::LogChunk> log;
   absl::Time started;
   absl::Duration duration;
-  // Optional, and worth it. fingerprint::FileClockNow() immediately before the
+  // Optional, and worth it. base::FileClock::now_ns immediately before the
   // spawn: tells what changed while it ran to the kernel's tick, so that a file
   // saved just before counts as unchanged. 0: `started` less 10 ms is used.
   int64_t started_file_clock_ns = 0;
-  // Optional. The same when its last process had ended: an output that was
-  // changed since is somebody else's.
+  // Optional. FileClock::past_ns when its last process had ended: an output
+  // with a later stamp is somebody else's.
   int64_t ended_file_clock_ns = 0;
   // Optional. By path of an observation. If the disk now disagrees, and the
   // path is not in own_changes, the input changed while it ran. Without it a

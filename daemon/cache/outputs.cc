@@ -26,6 +26,7 @@ namespace vt::cache {
 namespace {
 
 using fingerprint::FileDigests;
+using fingerprint::Sighting;
 using vtask::storage::v1::Output;
 
 // A sparse file of terabytes would take hours.
@@ -33,12 +34,11 @@ constexpr off_t kMaxSize = off_t{1} << 30;
 // From here on in pieces, so that many of them do not fill the memory.
 constexpr off_t kLarge = off_t{1} << 20;
 
-bool SameFile(const struct stat& a, const struct stat& b) {
-  return a.st_ino == b.st_ino && a.st_size == b.st_size &&
-         a.st_mtim.tv_sec == b.st_mtim.tv_sec &&
-         a.st_mtim.tv_nsec == b.st_mtim.tv_nsec &&
-         a.st_ctim.tv_sec == b.st_ctim.tv_sec &&
-         a.st_ctim.tv_nsec == b.st_ctim.tv_nsec;
+// Whether nobody has changed the file since it was `seen`.
+bool IsAsSeen(int fd, const Sighting& seen) {
+  struct stat now = {};
+  return ::fstat(fd, &now) == 0 &&
+         fingerprint::IdentityOf(now) == fingerprint::IdentityOf(seen.status);
 }
 
 absl::StatusOr<std::string> ReadAll(int fd, size_t expected) {
@@ -127,26 +127,25 @@ class Capture {
   }
 
   absl::Status AddFile(const std::string& name, Output* output) {
-    const int64_t clock_ns = fingerprint::FileClockNow();
     base::UniqueFd fd(
         ::open(name.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
     if (!fd.is_valid()) {
       return base::ErrnoToStatus(errno, "opening it");
     }
-    struct stat before = {};
-    struct stat after = {};
-    if (::fstat(fd.get(), &before) != 0) {
+    Sighting seen;
+    if (!fingerprint::See(fd.get(), &seen)) {
       return base::ErrnoToStatus(errno, "looking at it");
     }
-    if (before.st_size > kMaxSize) {
+    const off_t size = seen.status.st_size;
+    if (size > kMaxSize) {
       return absl::OutOfRangeError("it is larger than 1 GiB");
     }
-    if (before.st_size > kLarge) {
-      return AddLargeFile(name, fd.get(), before, clock_ns, output);
+    if (size > kLarge) {
+      return AddLargeFile(name, fd.get(), seen, output);
     }
     VT_ASSIGN_OR_RETURN(const std::string bytes,
-                        ReadAll(fd.get(), static_cast<size_t>(before.st_size)));
-    if (::fstat(fd.get(), &after) != 0 || !SameFile(before, after)) {
+                        ReadAll(fd.get(), static_cast<size_t>(size)));
+    if (!IsAsSeen(fd.get(), seen)) {
       return absl::AbortedError("it was still being written");
     }
 
@@ -155,7 +154,7 @@ class Capture {
         FileDigests::ContentDigest(root_, bytes, &contains_root);
     captured.names_root =
         captured.names_root || fingerprint::NamesRoot(root_, bytes);
-    NoteFile(name, before, content, contains_root, clock_ns, output);
+    NoteFile(name, seen, content, contains_root, output);
     output->set_size(bytes.size());
     if (bytes.size() <= kInlineLimit) {
       output->set_inline_data(bytes);
@@ -168,20 +167,19 @@ class Capture {
   }
 
   // A file whose content is known and has not changed meanwhile.
-  void NoteFile(const std::string& name, const struct stat& status,
+  void NoteFile(const std::string& name, const Sighting& seen,
                 const base::Digest& content, bool contains_root,
-                int64_t clock_ns, Output* output) {
+                Output* output) {
     captured.names_root = captured.names_root || contains_root;
     captured.contents.emplace_back(output->path(), content);
-    files_->Remember(root_, name, status, content, contains_root, clock_ns);
+    files_->Remember(root_, name, seen, content, contains_root);
     output->set_type(Output::FILE);
-    output->set_mode(status.st_mode & 07777);
+    output->set_mode(seen.status.st_mode & 07777);
   }
 
   // Looks first, and stores then: most often the blob is there already.
   absl::Status AddLargeFile(const std::string& name, int fd,
-                            const struct stat& before, int64_t clock_ns,
-                            Output* output) {
+                            const Sighting& seen, Output* output) {
     fingerprint::ContentHasher hasher(root_);
     fingerprint::RootFinder finder(root_);
     VT_RETURN_IF_ERROR(base::ReadPieces(fd, [&](absl::string_view piece) {
@@ -195,14 +193,13 @@ class Capture {
       ::lseek(fd, 0, SEEK_SET);
       VT_ASSIGN_OR_RETURN(digest, fingerprint::Sha256OfFile(fd));
     }
-    const auto size = static_cast<uint64_t>(before.st_size);
+    const auto size = static_cast<uint64_t>(seen.status.st_size);
     VT_RETURN_IF_ERROR(blobs_.PutFile(digest, fd, size));
-    struct stat after = {};
-    if (::fstat(fd, &after) != 0 || !SameFile(before, after)) {
+    if (!IsAsSeen(fd, seen)) {
       return absl::AbortedError("it was still being written");
     }
     captured.names_root = captured.names_root || finder.found();
-    NoteFile(name, before, content, hasher.contains_root(), clock_ns, output);
+    NoteFile(name, seen, content, hasher.contains_root(), output);
     output->set_size(size);
     output->set_blob(std::string(digest.AsBytes()));
     return absl::OkStatus();

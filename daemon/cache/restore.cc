@@ -30,7 +30,10 @@
 #include "daemon/cache/outputs.h"
 #include "daemon/cache/places.h"
 #include "daemon/cache/temporaries.h"
+#include "daemon/fingerprint/content.h"
 #include "daemon/fingerprint/observe.h"
+#include "daemon/fingerprint/sighting.h"
+#include "daemon/fingerprint/sink.h"
 
 namespace vt::cache {
 namespace {
@@ -103,6 +106,11 @@ class Restorer {
   }
 
  private:
+  struct Written {
+    base::Digest digest;  // content digest
+    bool contains_root = false;
+  };
+
   absl::Status Go(const std::string& path, std::optional<mode_t> new_mode) {
     if (!IsInsidePath(path)) {
       return absl::FailedPreconditionError(absl::StrCat(
@@ -172,27 +180,63 @@ class Restorer {
     if (!fd.is_valid()) {
       return PlaceError(errno, "creating", path_);
     }
-    absl::Status written = Fill(output, fd.get());
+    std::optional<Written> content;
+    absl::Status written = Fill(output, fd.get(), &content);
     if (written.ok() && ::fchmod(fd.get(), output.mode() & 07777) != 0) {
       written = base::ErrnoToStatus(errno, "fchmod");
+    }
+    struct stat before = {};
+    if (written.ok() && ::fstat(fd.get(), &before) != 0) {
+      written = base::ErrnoToStatus(errno, "fstat");
     }
     if (!written.ok()) {
       ::unlinkat(directory, temporary.c_str(), 0);
       return base::Annotate(written, absl::StrCat("writing '", path_, "'"));
     }
-    return Rename(temporary);
+    VT_RETURN_IF_ERROR(Rename(temporary));
+    if (content.has_value()) {
+      Remember(fd.get(), before, *content);
+    }
+    return absl::OkStatus();
   }
 
-  absl::Status Fill(const Output& output, int fd) {
+  // Who looks at it next, most likely a dependent, need not read it. Before the
+  // renaming, `before`, nobody else could reach the file; if it has the same
+  // time of modification after that, nobody had begun to change it.
+  void Remember(int fd, const struct stat& before, const Written& content) {
+    fingerprint::Sighting seen;
+    if (::fstat(fd, &seen.status) != 0) {
+      return;
+    }
+    const fingerprint::Identity was = fingerprint::IdentityOf(before);
+    const fingerprint::Identity is = fingerprint::IdentityOf(seen.status);
+    seen.is_final = is.inode == was.inode && is.size == was.size &&
+                    is.mtime_ns == was.mtime_ns &&
+                    fingerprint::HasStampForEachChange(fd, before) &&
+                    fingerprint::HasStampForEachChange(fd, seen.status);
+    files_->Remember(target_.root,
+                     fingerprint::AbsolutePath(target_.root, path_), seen,
+                     content.digest, content.contains_root);
+  }
+
+  // Tells the `content` of what comes in one piece.
+  absl::Status Fill(const Output& output, int fd,
+                    std::optional<Written>* content) {
+    const base::Digest plain = output.blob().empty()
+                                   ? fingerprint::Sha256(output.inline_data())
+                                   : base::Digest::FromBytes(output.blob());
     uint64_t size = 0;
     const auto write = [&](absl::string_view piece) {
       size += piece.size();
+      if (piece.size() == output.size()) {
+        Written& all = content->emplace();
+        all.digest = fingerprint::ContentDigestOf(target_.root, piece, plain,
+                                                  &all.contains_root);
+      }
       return base::WriteAll(fd, piece);
     };
-    VT_RETURN_IF_ERROR(
-        output.blob().empty()
-            ? write(output.inline_data())
-            : blobs_.Copy(base::Digest::FromBytes(output.blob()), write));
+    VT_RETURN_IF_ERROR(output.blob().empty() ? write(output.inline_data())
+                                             : blobs_.Copy(plain, write));
     return size == output.size() ? absl::OkStatus()
                                  : absl::DataLossError("it is damaged");
   }

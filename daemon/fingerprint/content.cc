@@ -107,6 +107,15 @@ base::Digest ContentHasher::Finish() {
   return hasher_.Finish();
 }
 
+base::Digest ContentDigestOf(const std::string& root, absl::string_view bytes,
+                             const base::Digest& plain, bool* contains_root) {
+  if (root.size() < kShortestRoot || Has(bytes, root)) {
+    return FileDigests::ContentDigest(root, bytes, contains_root);
+  }
+  *contains_root = false;
+  return plain;
+}
+
 base::Digest FileDigests::ContentDigest(const std::string& root,
                                         absl::string_view bytes,
                                         bool* contains_root) {

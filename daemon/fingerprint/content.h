@@ -40,6 +40,11 @@ class ContentHasher {
   Sha256Hasher hasher_;
 };
 
+// The content digest of `bytes` whose SHA-256 is known to be `plain`: that, and
+// nothing is hashed, unless the root is in them.
+base::Digest ContentDigestOf(const std::string& root, absl::string_view bytes,
+                             const base::Digest& plain, bool* contains_root);
+
 // NamesRoot (file_digests.h) for bytes that arrive in pieces.
 // Thread-compatible.
 class RootFinder {

@@ -31,6 +31,7 @@
 #include "daemon/base/unique_fd.h"
 #include "daemon/fingerprint/content.h"
 #include "daemon/fingerprint/digest_table.h"
+#include "daemon/fingerprint/sighting.h"
 #include "daemon/fingerprint/sink.h"
 #include "daemon/store/database.h"
 
@@ -45,16 +46,6 @@ constexpr size_t kChunk = 128 << 10;
 
 int64_t ToNs(const struct timespec& t) {
   return static_cast<int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
-}
-
-Identity IdentityOf(const struct stat& st) {
-  return {st.st_dev, st.st_ino, static_cast<uint64_t>(st.st_size),
-          ToNs(st.st_mtim), ToNs(st.st_ctim)};
-}
-
-// Whether whatever happens after `clock_ns` must change the identity.
-bool IsSettled(const Identity& identity, int64_t clock_ns) {
-  return LastChange(identity) <= clock_ns;
 }
 
 // Of a path: those of 100 000 files would take as much again. Two of one key
@@ -72,6 +63,21 @@ std::string Record(const KnownContent& entry) {
   stored.set_content_digest(std::string(entry.content.AsBytes()));
   stored.set_contains_root(entry.contains_root);
   return stored.SerializeAsString();
+}
+
+KnownContent KnownNow(const Sighting& seen, const base::Digest& content,
+                      bool contains_root) {
+  KnownContent entry;
+  entry.identity = IdentityOf(seen.status);
+  entry.content = content;
+  entry.contains_root = contains_root;
+  entry.is_settled = seen.is_final;
+  entry.known_since_ns = absl::GetCurrentTimeNanos();
+  if (entry.is_settled) {
+    entry.known_since_ns =
+        std::min(entry.known_since_ns, LastChange(entry.identity));
+  }
+  return entry;
 }
 
 struct RootTable {
@@ -113,8 +119,7 @@ FileState StateOf(const struct stat& st) {
 
 struct Reading {
   bool ok = false;
-  struct stat st = {};   // before the first byte was read
-  int64_t clock_ns = 0;  // before that
+  Sighting seen;  // before the first byte was read
   base::Digest content;
   bool contains_root = false;
   bool is_steady = false;  // nobody changed it while it was read
@@ -141,15 +146,6 @@ bool HashAll(int fd, uint64_t size, ContentHasher* hasher) {
   return true;
 }
 
-// No later change gets a smaller stamp. The kernel's current_time() starts from
-// this very clock and only ever goes up from it (fs/inode.c, since 6.13 with
-// multigrain stamps). FileClockNow says more, and costs five system calls.
-int64_t FileClockFloor() {
-  struct timespec now = {};
-  ::clock_gettime(CLOCK_REALTIME_COARSE, &now);
-  return ToNs(now);
-}
-
 Reading ReadOnce(const std::string& root, const std::string& path,
                  bool follow) {
   Reading reading;
@@ -157,20 +153,19 @@ Reading ReadOnce(const std::string& root, const std::string& path,
   const int flags =
       O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (follow ? 0 : O_NOFOLLOW);
   base::UniqueFd fd(::open(path.c_str(), flags));
-  reading.clock_ns = FileClockFloor();
-  if (!fd.is_valid() || ::fstat(fd.get(), &reading.st) != 0 ||
-      !S_ISREG(reading.st.st_mode)) {
+  const struct stat& st = reading.seen.status;
+  if (!fd.is_valid() || !See(fd.get(), &reading.seen) || !S_ISREG(st.st_mode)) {
     return reading;
   }
   ContentHasher hasher(root);
-  if (!HashAll(fd.get(), static_cast<uint64_t>(reading.st.st_size), &hasher)) {
+  if (!HashAll(fd.get(), static_cast<uint64_t>(st.st_size), &hasher)) {
     return reading;
   }
   reading.content = hasher.Finish();
   reading.contains_root = hasher.contains_root();
   struct stat after = {};
-  reading.is_steady = ::fstat(fd.get(), &after) == 0 &&
-                      IdentityOf(after) == IdentityOf(reading.st);
+  reading.is_steady =
+      ::fstat(fd.get(), &after) == 0 && IdentityOf(after) == IdentityOf(st);
   reading.ok = true;
   return reading;
 }
@@ -216,28 +211,6 @@ struct FileDigests::State {
   absl::Status Write(const store::Batch& batch)
       ABSL_LOCKS_EXCLUDED(database_mutex);
 };
-
-int64_t FileClockNow() {
-  // A file of no name, which no task can reach. Kernels with multigrain stamps
-  // (6.13, Documentation/filesystems/multigrain-ts.rst) give a change a stamp
-  // of its own if somebody looked at the one before and no later stamp is known
-  // yet: hence two changes, each after a look. What was changed before this
-  // call then has a smaller stamp, what is changed after it one that is not
-  // smaller (20 000 of 20 000 each, ext4 and tmpfs). Older kernels stamp with
-  // the tick.
-  thread_local const base::UniqueFd cookie(
-      ::memfd_create("vtask-clock", MFD_CLOEXEC));
-  const struct timespec change[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
-  struct stat st = {};
-  if (::fstat(cookie.get(), &st) == 0 &&
-      ::futimens(cookie.get(), change) == 0 &&
-      ::fstat(cookie.get(), &st) == 0 &&
-      ::futimens(cookie.get(), change) == 0 &&
-      ::fstat(cookie.get(), &st) == 0) {
-    return ToNs(st.st_ctim);
-  }
-  return FileClockFloor();
-}
 
 std::string RootId(const std::string& root) {
   return std::string(Sha256(root).AsBytes().substr(0, 16));
@@ -357,23 +330,15 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
     state.type = Value::UNREADABLE;
     return state;
   }
-  state = StateOf(reading.st);
+  state = StateOf(reading.seen.status);
   state.content = reading.content;
   state.contains_root = reading.contains_root;
   if (!reading.is_steady) {
     state_->Update(root, path, nullptr);
     return state;
   }
-  KnownContent entry;
-  entry.identity = IdentityOf(reading.st);
-  entry.content = reading.content;
-  entry.contains_root = reading.contains_root;
-  entry.is_settled = IsSettled(entry.identity, reading.clock_ns);
-  entry.known_since_ns = absl::GetCurrentTimeNanos();
-  if (entry.is_settled) {
-    entry.known_since_ns =
-        std::min(entry.known_since_ns, LastChange(entry.identity));
-  }
+  KnownContent entry =
+      KnownNow(reading.seen, reading.content, reading.contains_root);
   if (known.has_value() && known->identity == entry.identity &&
       known->content == entry.content) {
     entry.known_since_ns =
@@ -385,14 +350,9 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
 }
 
 void FileDigests::Remember(const std::string& root, const std::string& path,
-                           const struct stat& st, const base::Digest& content,
-                           bool contains_root, int64_t since_ns) {
-  KnownContent entry;
-  entry.identity = IdentityOf(st);
-  entry.content = content;
-  entry.contains_root = contains_root;
-  entry.is_settled = IsSettled(entry.identity, since_ns);
-  entry.known_since_ns = LastChange(entry.identity);
+                           const Sighting& seen, const base::Digest& content,
+                           bool contains_root) {
+  const KnownContent entry = KnownNow(seen, content, contains_root);
   state_->Update(root, path, entry.is_settled ? &entry : nullptr);
 }
 

@@ -19,6 +19,7 @@
 #include "absl/time/time.h"
 
 #include "daemon/base/digest.h"
+#include "daemon/fingerprint/sighting.h"
 #include "vtask/storage/v1/storage.pb.h"
 
 namespace vt::store {
@@ -45,12 +46,6 @@ struct FileState {
   int64_t known_since_ns = 0;
 };
 
-// The clock that the kernel stamps files with: a file changed later than this
-// call has a ctime that is not smaller; one changed earlier has a smaller one,
-// unless the kernel is older than 6.13 and it happened in the same tick (4 ms).
-// In ns since 1970. Five system calls, about 2 us.
-int64_t FileClockNow();
-
 // Sixteen bytes that stand for a root in keys; kMeta names the root for it.
 std::string RootId(const std::string& root);
 
@@ -71,7 +66,7 @@ class FileDigests {
 
   // lstat (or stat, with `follow`) of absolute `path`; with `want_content` also
   // the content digest of a regular file, from the table if its identity is the
-  // same and older than the clock's granularity, else by reading it (3 us + 0.7
+  // same and it was final (sighting.h), else by reading it (3 us + 0.7
   // us a KiB). A file that cannot be read is UNREADABLE. Never fails: what
   // cannot be looked at is MISSING (ENOENT, ENOTDIR, ELOOP) or UNREADABLE.
   // Notes the path as consulted.
@@ -83,16 +78,16 @@ class FileDigests {
                                     absl::string_view bytes,
                                     bool* contains_root);
 
-  // Notes that `path`, whose status is `st`, has this content. The caller wrote
-  // or read it between `since_ns` (FileClockNow) and the moment of `st`. What
-  // is too young to be told from a later change is forgotten instead.
+  // Notes that `path` has had this content since it was `seen`. The caller has
+  // read it since then and found it to be the same file at the end, or has
+  // written it. What cannot be told from a later change is forgotten instead.
   void Remember(const std::string& root, const std::string& path,
-                const struct stat& st, const base::Digest& content,
-                bool contains_root, int64_t since_ns);
+                const Sighting& seen, const base::Digest& content,
+                bool contains_root);
 
   // Writes what changed since the last call to the database, a little at a
-  // time: others do not wait for it. After an error, and after a kill, files are
-  // hashed once more.
+  // time: others do not wait for it. After an error, and after a kill, files
+  // are hashed once more.
   absl::Status Save();
 
   // Lets go of the database, which may be destroyed after this. Look goes on in

@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/file_clock.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/run/action.h"
@@ -145,7 +146,7 @@ absl::Status TaskProcessImpl::Spawn(const CallerContext& context,
     VT_RETURN_IF_ERROR(StartTracker(context.root, step, attachments, &options));
   }
   end_.started = absl::Now();
-  end_.started_file_clock_ns = fingerprint::FileClockNow();
+  end_.started_file_clock_ns = base::ReadFileClock().now_ns;
   absl::StatusOr<exec::Child> child = exec::Spawn(options);
   if (tracker_ != nullptr) {
     tracker_->SpawnReturned(child.ok());
@@ -231,7 +232,6 @@ absl::Status TaskProcessImpl::StartTracker(const std::string& root,
     tracking.preload = engine_->options.preload;
   }
   tracking.strict = description.strict_tracking();
-  tracking.file_clock = &fingerprint::FileClockNow;
   tracking.allowed_services.assign(description.services().begin(),
                                    description.services().end());
   track::AddPreload(tracking.preload, &options->env);
@@ -297,7 +297,7 @@ void TaskProcessImpl::Joined() {
   const Hooks hooks = hooks_;
   end_.ended_file_clock_ns = end_.accesses.has_value()
                                  ? end_.accesses->ended_file_clock_ns
-                                 : fingerprint::FileClockNow();
+                                 : base::ReadFileClock().past_ns;
   hooks.on_end(std::move(end_));
 }
 

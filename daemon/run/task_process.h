@@ -30,8 +30,8 @@ struct CallerContext;
 struct TaskEnd {
   exec::ExitStatus status;
   absl::Time started;
-  int64_t started_file_clock_ns = 0;  // fingerprint::FileClockNow()
-  int64_t ended_file_clock_ns = 0;    // when all of it was drained
+  int64_t started_file_clock_ns = 0;  // base::FileClock::now_ns
+  int64_t ended_file_clock_ns = 0;    // its past_ns, when all was drained
   absl::Duration duration;
   ipc::ToolReports reports;
   // Not set: it was not tracked.

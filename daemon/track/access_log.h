@@ -146,7 +146,7 @@ class AccessLog {
   void AddFlaw(int reason, std::string text, std::string path = "");
 
   // Compares with the disk; `set` gets accesses and flaws. `start_ns`: when the
-  // action began, by the clock of files (TrackerOptions::file_clock_ns).
+  // action began, by the clock of files (FileClock::now_ns).
   // Blocking. Call once.
   void Finish(int64_t start_ns, AccessSet* set);
 

@@ -121,7 +121,7 @@ struct AccessSet {
   int tier = 0;
   // What resolving names and looking at the disk took after the action's end.
   absl::Duration resolving;
-  // By TrackerOptions::file_clock, between looking at the outputs and asking
+  // FileClock::past_ns, read between looking at the outputs and asking
   // what others did to them: what is stamped later, nobody has judged.
   int64_t ended_file_clock_ns = 0;
   // Some traced process lived on when the set was sealed.

@@ -84,7 +84,7 @@ Decoder::Decoder(const TrackerOptions& options)
       arena_chunks_(options.arena_chunks != 0 ? options.arena_chunks
                                               : kMaxChunks),
       file_clock_(options.file_clock),
-      started_file_clock_ns_(file_clock_ ? file_clock_() : 0) {
+      started_file_clock_ns_(file_clock_().now_ns) {
   set_.tier = options.tier.level;
 }
 
@@ -431,7 +431,7 @@ AccessSet Decoder::Finish() {
 // Whoever changed an output has it open still, or is told of by inotify, or did
 // it after the clock was read.
 void Decoder::FinishForeign() {
-  set_.ended_file_clock_ns = file_clock_ ? file_clock_() : 0;
+  set_.ended_file_clock_ns = file_clock_().past_ns;
   const absl::Time deadline = absl::Now() + kClosing;
   for (Access& access : set_.accesses) {
     access.changed_by_others = access.mutated && access.is_output &&

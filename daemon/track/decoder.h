@@ -171,7 +171,7 @@ class Decoder {
   const bool may_attach_;
   const uint64_t signature_;
   const uint32_t arena_chunks_;
-  const std::function<int64_t()> file_clock_;
+  const std::function<base::FileClock()> file_clock_;
   const int64_t started_file_clock_ns_;
   // What was observed by each name, as given: the bits of Observed, eight for
   // each outcome and whether the last link was followed.

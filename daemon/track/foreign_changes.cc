@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <csignal>
 #include <utility>
 #include <vector>
 
@@ -15,6 +14,7 @@
 #include "absl/time/clock.h"
 
 #include "daemon/base/mutex.h"
+#include "daemon/base/open_writers.h"
 #include "daemon/base/path.h"
 
 namespace vt::track {
@@ -296,24 +296,18 @@ bool ForeignChanges::IsRemoved(const std::string& path) const {
          counts->departures.is_exceeded() && IsChanged(path);
 }
 
-// A read lease is refused while somebody can write (fcntl(2)). Were it broken
-// before it is given up, the signal is one that is ignored unless asked for.
 bool StaysOpenForWriting(const std::string& path, absl::Time deadline) {
   const base::UniqueFd fd(
       ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!fd.is_valid() || ::fcntl(fd.get(), F_SETSIG, SIGURG) != 0) {
+  if (!fd.is_valid()) {
     return false;
   }
-  while (::fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0) {
-    if (errno != EAGAIN) {
-      return false;
-    }
+  while (base::FindOpenWriters(fd.get()) == base::OpenWriters::kSome) {
     if (absl::Now() >= deadline) {
       return true;
     }
     absl::SleepFor(absl::Milliseconds(1));
   }
-  ::fcntl(fd.get(), F_SETLEASE, F_UNLCK);
   return false;
 }
 

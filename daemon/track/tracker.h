@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 
 #include "daemon/base/digest.h"
+#include "daemon/base/file_clock.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/exec/spawn.h"
 #include "daemon/track/access_set.h"
@@ -61,9 +62,8 @@ struct TrackerOptions {
   uint64_t signature = 0;
   // See FilterOptions.
   bool strict = false;
-  // The clock that stamps files (fingerprint::FileClockNow), in ns; 0: not
-  // known. Asked by Start and by Drain. May be null.
-  std::function<int64_t()> file_clock;
+  // Asked by Start and by Drain; another one in tests.
+  std::function<base::FileClock()> file_clock = &base::ReadFileClock;
   // Unix sockets (path globs) that do not make the action "used a service".
   std::vector<std::string> allowed_services;
   // Our own sockets, and directories of them: what is said there we know. The

@@ -105,7 +105,6 @@ absl::StatusOr<std::unique_ptr<track::Tracker>> StartTracker(
   tracking.tier = track::SelfTest(options.tier);
   tracking.workspace_root = options.root;
   tracking.strict = options.strict;
-  tracking.file_clock = &fingerprint::FileClockNow;
   if (!options.notify_only) {
     tracking.preload = VT_PRELOAD;
     tracking.own_directories = {track::PreloadDirectory(VT_PRELOAD)};

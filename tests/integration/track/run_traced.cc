@@ -38,23 +38,6 @@ std::optional<base::Digest> TestDigest(const std::string& path) {
   return TestDigestOf(*content);
 }
 
-namespace {
-
-// As fingerprint::FileClockNow, without what that module needs.
-int64_t FileClock() {
-  const base::UniqueFd cookie(::memfd_create("clock", MFD_CLOEXEC));
-  const struct timespec change[2] = {{0, UTIME_OMIT}, {0, UTIME_NOW}};
-  struct stat status = {};
-  for (int i = 0; i < 2; ++i) {
-    ::futimens(cookie.get(), change);
-    ::fstat(cookie.get(), &status);
-  }
-  return status.st_ctim.tv_sec * int64_t{1'000'000'000} +
-         status.st_ctim.tv_nsec;
-}
-
-}  // namespace
-
 absl::StatusOr<TracedResult> RunTraced(const TracedRun& run) {
   static const track::Tier best = track::SelfTest(0);
   track::TrackerOptions options;
@@ -69,7 +52,6 @@ absl::StatusOr<TracedResult> RunTraced(const TracedRun& run) {
   options.preload = run.preload;
   options.strict = run.strict;
   options.arena_chunks = run.arena_chunks;
-  options.file_clock = &FileClock;
   VT_ASSIGN_OR_RETURN(std::unique_ptr<track::Tracker> tracker,
                       track::Tracker::Start(std::move(options)));
   exec::SpawnOptions spawn;

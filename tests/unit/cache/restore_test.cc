@@ -2,10 +2,13 @@
 
 #include "daemon/cache/restore.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "daemon/base/consulted.h"
+#include "daemon/base/unique_fd.h"
 #include "daemon/cache/temporaries.h"
+#include "daemon/fingerprint/sighting.h"
 #include "daemon/fingerprint/sink.h"
 #include "tests/unit/cache/cache_fixture.h"
 
@@ -294,6 +297,52 @@ TEST_F(RestoreTest, LargeFilesComeBack) {
   const struct stat before = app_.Stat("text");
   EXPECT_THAT(Restore(app_), IsOk());
   EXPECT_EQ(app_.Stat("text").st_ino, before.st_ino);
+}
+
+// A dependent looks at it right away, and so does the next run.
+TEST_F(RestoreTest, WhatWasRestoredIsNotReadAgain) {
+  const std::string with_root = "at " + app_.key.root + ", and so on";
+  app_.Write("dist/big.js", std::string(10'000, 'x'));
+  app_.Write("dist/map", std::string(2'000, 'm') + with_root);
+  app_.Write("dist/small.js", with_root);
+  StoreOutputs({"dist/big.js", "dist/map", "dist/small.js"});
+  app_.Remove("dist");
+  EXPECT_THAT(Restore(app_), IsOk());
+  struct stat status = app_.Stat("dist/big.js");
+  const base::UniqueFd fd(
+      ::open(app_.Path("dist/big.js").c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fingerprint::HasStampForEachChange(fd.get(), status)) {
+    GTEST_SKIP() << "REQUIRES(multigrain): stamps with the tick";
+  }
+  const uint64_t reads = cache_->files().reads();
+  for (const char* const name : {"dist/big.js", "dist/map", "dist/small.js"}) {
+    const fingerprint::FileState state = cache_->files().Look(
+        app_.key.root, app_.Path(name), /*follow=*/false, /*content=*/true);
+    bool contains_root = false;
+    EXPECT_EQ(state.content,
+              fingerprint::FileDigests::ContentDigest(
+                  app_.key.root, app_.Read(name), &contains_root));
+    EXPECT_EQ(state.contains_root, contains_root);
+  }
+  EXPECT_EQ(cache_->files().reads(), reads);
+}
+
+TEST_F(RestoreTest, AChangeRightAfterARestoreIsSeen) {
+  const std::string before(3'000, 'a');
+  const std::string after(3'000, 'b');
+  app_.Write("out", before);
+  StoreOutputs({"out"});
+  for (int i = 0; i < 300; ++i) {
+    app_.Remove("out");
+    ASSERT_THAT(Restore(app_), IsOk());
+    app_.Write("out", after);
+    EXPECT_EQ(cache_->files()
+                  .Look(app_.key.root, app_.Path("out"), /*follow=*/false,
+                        /*content=*/true)
+                  .content,
+              fingerprint::Sha256(after))
+        << i;
+  }
 }
 
 TEST_F(RestoreTest, ALargeFileThatNamesTheRootAnywhereIsBoundToIt) {

@@ -12,6 +12,7 @@
 #include <algorithm>
 
 #include "daemon/base/consulted.h"
+#include "daemon/base/file_clock.h"
 #include "tests/unit/cache/cache_fixture.h"
 #include "tests/unit/cache/fault_injecting_database.h"
 
@@ -128,11 +129,11 @@ TEST_F(StoreActionTest, AForeignEntryThatWasRenamedHereIsNotStored) {
   app.Write("old", "");
   const struct stat st = app.Stat("old");
   // Wait for the file clock to go on; it ticks every 10 ms at the slowest.
-  while (fingerprint::FileClockNow() <=
+  while (base::ReadFileClock().now_ns <=
          st.st_ctim.tv_sec * 1'000'000'000 + st.st_ctim.tv_nsec + 10'000'000) {
   }
   app.finished.started = absl::Now();
-  app.finished.started_file_clock_ns = fingerprint::FileClockNow();
+  app.finished.started_file_clock_ns = base::ReadFileClock().now_ns;
   app.Write("src/own", "");
   ASSERT_EQ(::rename(app.Path("old").c_str(), app.Path("src/old").c_str()), 0);
   app.Observes(Observation::LISTING, "src");
@@ -259,7 +260,7 @@ TEST_F(StoreActionTest, AnOutputThatIsYoungerThanTheEndIsNotStored) {
   std::filesystem::create_symlink("x", app.Path("link"));
   std::filesystem::create_directory(app.Path("dist"));
   app.finished.outputs = {"out", "link", "dist"};
-  app.finished.ended_file_clock_ns = fingerprint::FileClockNow();
+  app.finished.ended_file_clock_ns = base::ReadFileClock().past_ns;
   EXPECT_EQ(TryStore(&app), "");
   app.Write("dist/theirs", "");
   EXPECT_EQ(TryStore(&app), "");
@@ -300,7 +301,7 @@ TEST_F(StoreActionTest, AnUnchangedTreeIsHashedOnce) {
   }
   // ctime cannot be set: let the floor of the file clock move past the
   // granularity.
-  const int64_t written = fingerprint::FileClockNow();
+  const int64_t written = base::ReadFileClock().now_ns;
   timespec floor = {};
   do {
     ::clock_gettime(CLOCK_REALTIME_COARSE, &floor);

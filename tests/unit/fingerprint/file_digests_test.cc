@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/file_clock.h"
 #include "daemon/fingerprint/sink.h"
 #include "daemon/store/database.h"
 #include "tests/support/status_matchers.h"
@@ -37,7 +38,7 @@ class FileDigestsTest : public testing::Test {
   // Lets the clock that stamps files move past its granularity: a few ms.
   static void PassGranularity() {
     // By the clock's floor, which lags a tick behind.
-    const int64_t begin = FileClockNow();
+    const int64_t begin = base::ReadFileClock().now_ns;
     timespec floor = {};
     do {
       ::clock_gettime(CLOCK_REALTIME_COARSE, &floor);
@@ -173,21 +174,19 @@ TEST_F(FileDigestsTest, EachRootHasItsOwnDigest) {
 
 TEST_F(FileDigestsTest, WhatIsRememberedIsNotRead) {
   Write("file", "abc");
-  PassGranularity();
-  struct stat st = {};
-  ::stat(Path("file").c_str(), &st);
-  files_.Remember(Root(), Path("file"), st, Sha256("abc"), false,
-                  FileClockNow());
+  Sighting seen;
+  ASSERT_EQ(::stat(Path("file").c_str(), &seen.status), 0);
+  seen.is_final = true;
+  files_.Remember(Root(), Path("file"), seen, Sha256("abc"), false);
   EXPECT_EQ(Look(&files_, "file").content, Sha256("abc"));
   EXPECT_EQ(files_.reads(), 0U);
 }
 
-TEST_F(FileDigestsTest, WhatIsTooYoungIsNotRemembered) {
+TEST_F(FileDigestsTest, WhatMayYetChangeUnseenIsNotRemembered) {
   Write("file", "abc");
-  struct stat st = {};
-  ::stat(Path("file").c_str(), &st);
-  files_.Remember(Root(), Path("file"), st, Sha256("wrong"), false,
-                  FileClockNow());
+  Sighting seen;
+  ASSERT_EQ(::stat(Path("file").c_str(), &seen.status), 0);
+  files_.Remember(Root(), Path("file"), seen, Sha256("wrong"), false);
   EXPECT_EQ(Look(&files_, "file").content, Sha256("abc"));
 }
 

@@ -122,7 +122,9 @@ class DecoderRecordsTest : public testing::Test {
     options.signature = 42;
     options.workspace_root = root_;
     options.digest = &DigestOf;
-    options.file_clock = [clock = file_clock_ns_] { return clock; };
+    options.file_clock = [clock = file_clock_ns_] {
+      return base::FileClock{clock, clock};
+    };
     return options;
   }
 
@@ -644,7 +646,7 @@ TEST_F(DecoderRecordsTest, OthersAreLookedForAfterTheEndWasStamped) {
     if (++clock == 8) {
       Put("a", "theirs");
     }
-    return clock;
+    return base::FileClock{clock, clock + 100};
   };
   decoder_ = std::make_unique<Decoder>(options);
   process_ = std::make_unique<FakeProcess>(decoder_.get(), /*signs=*/false);

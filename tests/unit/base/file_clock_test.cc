@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
+#include "daemon/base/file_clock.h"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
@@ -11,15 +13,13 @@
 #include <gtest/gtest.h>
 
 #include "daemon/base/unique_fd.h"
-#include "daemon/fingerprint/file_digests.h"
 #include "tests/support/temp_dir.h"
 
-namespace vt::fingerprint {
+namespace vt::base {
 namespace {
 
 int64_t ChangeAndStamp(const std::string& path) {
-  const base::UniqueFd fd(
-      ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600));
+  const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600));
   EXPECT_EQ(::write(fd.get(), "x", 1), 1);
   struct stat st = {};
   EXPECT_EQ(::fstat(fd.get(), &st), 0);
@@ -39,22 +39,25 @@ TEST(FileClockTest, LaterChangesAreNeverStampedEarlier) {
   const test::TempDir dir;
   const std::string path = (dir.path() / "f").string();
   for (int i = 0; i < 2000; ++i) {
-    const int64_t now = FileClockNow();
+    const int64_t now = ReadFileClock().now_ns;
     ASSERT_GE(ChangeAndStamp(path), now) << "round " << i;
   }
 }
 
-TEST(FileClockTest, EarlierChangesAreStampedEarlier) {
+TEST(FileClockTest, WhatIsBeforeIsToldFromWhatIsAfter) {
   if (!HasMultigrainStamps()) {
     GTEST_SKIP() << "REQUIRES kernel 6.13: stamps finer than the tick";
   }
   const test::TempDir dir;
   const std::string path = (dir.path() / "f").string();
   for (int i = 0; i < 2000; ++i) {
-    const int64_t changed = ChangeAndStamp(path);
-    ASSERT_LT(changed, FileClockNow()) << "round " << i;
+    const int64_t earlier = ChangeAndStamp(path);
+    const FileClock clock = ReadFileClock();
+    ASSERT_LE(earlier, clock.past_ns) << "round " << i;
+    ASSERT_LT(clock.past_ns, clock.now_ns);
+    ASSERT_GT(ChangeAndStamp(path), clock.past_ns) << "round " << i;
   }
 }
 
 }  // namespace
-}  // namespace vt::fingerprint
+}  // namespace vt::base

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+
+#include "daemon/fingerprint/sighting.h"
+
+#include <linux/magic.h>
+#include <sys/mman.h>
+#include <sys/statfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "daemon/base/file_clock.h"
+#include "daemon/base/open_writers.h"
+#include "daemon/base/unique_fd.h"
+
+namespace vt::fingerprint {
+namespace {
+
+int64_t ToNs(const struct timespec& t) {
+  return static_cast<int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
+}
+
+// Writes to a file of no name, each write after a look at the one before. On a
+// kernel that stamps with the tick (1 to 10 ms) two of them, 1 us apart, have
+// one stamp.
+bool TryKernel() {
+  constexpr int kWrites = 16;
+  const base::UniqueFd file(::memfd_create("vtask-stamps", MFD_CLOEXEC));
+  struct stat status = {};
+  if (!file.is_valid() || ::fstat(file.get(), &status) != 0) {
+    return false;
+  }
+  for (int i = 0; i < kWrites; ++i) {
+    const int64_t before = ToNs(status.st_ctim);
+    if (::pwrite(file.get(), "x", 1, 0) != 1 ||
+        ::fstat(file.get(), &status) != 0 || ToNs(status.st_ctim) <= before) {
+      return false;
+    }
+  }
+  return true;
+}
+
+// Those with FS_MGTIME in Linux 6.13, by fs/*/super.c and mm/shmem.c. What lies
+// above others (overlayfs, ecryptfs) is none of them.
+bool IsMultigrain(int fd) {
+  static const bool is_kernel = TryKernel();
+  struct statfs system = {};
+  if (!is_kernel || ::fstatfs(fd, &system) != 0) {
+    return false;
+  }
+  return system.f_type == EXT4_SUPER_MAGIC ||
+         system.f_type == BTRFS_SUPER_MAGIC ||
+         system.f_type == XFS_SUPER_MAGIC || system.f_type == TMPFS_MAGIC;
+}
+
+}  // namespace
+
+Identity IdentityOf(const struct stat& status) {
+  return {status.st_dev, status.st_ino, static_cast<uint64_t>(status.st_size),
+          ToNs(status.st_mtim), ToNs(status.st_ctim)};
+}
+
+bool HasStampForEachChange(int fd, const struct stat& status) {
+  // ext4 with small inodes keeps whole seconds, as ext2 does, whose magic
+  // number is the same.
+  return status.st_ctim.tv_nsec != 0 && IsMultigrain(fd);
+}
+
+bool See(int fd, Sighting* sighting) {
+  const int64_t clock_ns = base::FileClockFloor();
+  if (::fstat(fd, &sighting->status) != 0) {
+    return false;
+  }
+  const struct stat& status = sighting->status;
+  sighting->is_final =
+      LastChange(IdentityOf(status)) <= clock_ns ||
+      (S_ISREG(status.st_mode) && HasStampForEachChange(fd, status) &&
+       base::FindOpenWriters(fd) == base::OpenWriters::kNone);
+  return true;
+}
+
+}  // namespace vt::fingerprint
