@@ -72,6 +72,23 @@ void Arming::MakeFull(Node* node) {
   }
 }
 
+// For who relies on what is not in it. One that was removed while somebody held
+// it open tells nobody until it is let go, and what it held has told before: if
+// there was nothing, only the directory above tells. Needless where that is
+// full already, and for the root and what it is in: they are not empty.
+void Arming::HearOfTheEnd(const Node& node) {
+  if (base::IsWithin(node.path, root_) || base::IsWithin(root_, node.path)) {
+    return;
+  }
+  // It was armed on the way.
+  Node* above = table_->Find(Parent(node.path));
+  if (above == nullptr) {
+    failed_ = true;
+    return;
+  }
+  MakeFull(above);
+}
+
 bool Arming::IsStillThere(const Node& node) const {
   struct stat st = {};
   return ::lstat(node.path.c_str(), &st) == 0 && st.st_dev == node.device &&
@@ -147,6 +164,9 @@ Node* Arming::Below(Node* parent, absl::string_view name, int depth) {
   }
   // Something else, or nothing: whatever takes its place must be heard of.
   MakeFull(parent);
+  if (error == ENOENT) {
+    HearOfTheEnd(*parent);
+  }
   if (error == ENOENT || failed_) {
     return nullptr;
   }
@@ -170,9 +190,10 @@ void Arming::Leaf(const base::Consulted::Path& path, int depth) {
   }
   Add(directory, AspectOfName(name));
   const std::string physical = Child(directory->path, name);
-  if (!directory->is_full && IsDirectory(physical)) {
-    // The root itself, mostly: its own events suffice, and what is beside it
-    // (in a busy /tmp) wakes nobody.
+  if (!directory->is_full && base::IsWithin(root_, physical) &&
+      IsDirectory(physical)) {
+    // The root itself, or what it is in: its own events suffice (HearOfTheEnd),
+    // and what is beside it (in a busy /tmp) wakes nobody.
     Directory(physical, depth);
     return;
   }
@@ -180,9 +201,12 @@ void Arming::Leaf(const base::Consulted::Path& path, int depth) {
   if (failed_) {
     return;
   }
-  if (path.follows) {
+  if (path.follows || !base::IsWithin(directory->path, root_)) {
     const std::string text = LinkText(physical);
-    if (!text.empty()) {
+    if (text.empty() && errno == ENOENT) {
+      HearOfTheEnd(*directory);
+    }
+    if (path.follows && !text.empty()) {
       if (depth >= kMaxLinks) {
         failed_ = true;
         return;
@@ -191,15 +215,6 @@ void Arming::Leaf(const base::Consulted::Path& path, int depth) {
       target.path = text.front() == '/' ? text : Child(directory->path, text);
       Leaf(target, depth + 1);
       return;
-    }
-    if (errno == ENOENT && !base::IsWithin(directory->path, root_)) {
-      // Nothing in it that would have to go before it: its own end must be
-      // heard of from above.
-      Node* above = table_->Find(Parent(directory->path));
-      failed_ = above == nullptr;
-      if (above != nullptr) {
-        MakeFull(above);
-      }
     }
   }
   if (path.has_other_names) {
@@ -222,6 +237,7 @@ void Arming::Listing(const base::Consulted::Listing& listing) {
     return;
   }
   MakeFull(directory);
+  HearOfTheEnd(*directory);
   Add(directory, listing.directories_only ? kSubDirectories : kListing);
 }
 

@@ -36,6 +36,7 @@ class Arming {
   Node* ArmDirectory(const std::string& path, Node* parent, int* error);
   bool IsStillThere(const Node& node) const;
   void MakeFull(Node* node);
+  void HearOfTheEnd(const Node& node);
   void Add(Node* node, Aspect aspect);
 
   Table* const table_;

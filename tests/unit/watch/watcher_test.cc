@@ -140,6 +140,30 @@ TEST_F(WatcherTest, WhatChangedMeanwhileIsNotLeased) {
   EXPECT_EQ(watcher_->Take(consulted, root_.string(), since), nullptr);
 }
 
+TEST_F(WatcherTest, AListingThatChangedMeanwhileIsNotLeased) {
+  for (const bool directories_only : {false, true}) {
+    const base::Consulted consulted = Listing("a", directories_only);
+    ASSERT_NE(Lease(consulted), nullptr);
+    const Watcher::Moment since = watcher_->Now();
+    fs::create_directory(root_ / "a" / (directories_only ? "d" : "e"));
+    EXPECT_EQ(watcher_->Take(consulted, root_.string(), since), nullptr);
+  }
+}
+
+TEST_F(WatcherTest, WhatChangedLongerAgoThanAnybodyRemembersIsNotLeased) {
+  const base::Consulted consulted = Paths({"a/src/x"});
+  ASSERT_NE(Lease(consulted), nullptr);
+  const Watcher::Moment since = watcher_->Now();
+  Write(root_ / "a/src/x", "y");
+  for (int i = 0; i < 3000; ++i) {
+    fs::create_directory(root_ / "a/other");
+    fs::remove(root_ / "a/other");
+  }
+  EXPECT_EQ(watcher_->Take(consulted, root_.string(), since), nullptr);
+  EXPECT_NE(watcher_->Take(consulted, root_.string(), watcher_->Now()),
+            nullptr);
+}
+
 TEST_F(WatcherTest, WhatChangedBesideItMeanwhileDoesNotMatter) {
   const base::Consulted consulted = Paths({"a/src/x"});
   ASSERT_NE(Lease(consulted), nullptr);
@@ -258,6 +282,61 @@ TEST_F(WatcherTest, WhatAppearsWhereNothingWasEndsIt) {
   }));
 }
 
+// There, a directory on the way is not watched in full.
+TEST_F(WatcherTest, WhatAppearsOutsideOfTheRootEndsIt) {
+  fs::create_directory(dir_.path() / "out");
+  EXPECT_FALSE(Survives(Paths({"../out/lib/deep/missing"}), [&] {
+    fs::create_directory(dir_.path() / "out/lib");
+  }));
+  fs::create_directory_symlink("lib", dir_.path() / "out/link");
+  EXPECT_FALSE(Survives(Paths({"../out/link/missing"}), [&] {
+    fs::remove(dir_.path() / "out/link");
+    fs::create_directory_symlink("other", dir_.path() / "out/link");
+  }));
+}
+
+TEST_F(WatcherTest, WhatIsOutsideOfTheRootIsWatchedToo) {
+  const fs::path out = dir_.path() / "out";
+  fs::create_directory(out);
+  Write(out / "x", "x");
+  EXPECT_FALSE(Survives(Paths({"../out/x"}), [&] { Write(out / "x", "y"); }));
+  fs::create_directory(out / "listed");
+  EXPECT_FALSE(Survives(Listing("../out/listed", false),
+                        [&] { Write(out / "listed/new", ""); }));
+}
+
+// Nothing in it has to go before it does, and itself it tells nobody.
+TEST_F(WatcherTest, AnEmptyDirectoryThatIsHeldOpenOutsideOfTheRootIsHeardToGo) {
+  const std::vector<std::pair<std::string, base::Consulted>> cases = {
+      {"1", Paths({"../out1/d/missing"}, /*follows=*/true)},
+      {"2", Paths({"../out2/d/missing"}, /*follows=*/false)},
+      {"3", Paths({"../out3/d/missing/below"})},
+      {"4", Listing("../out4/d", /*directories_only=*/false)},
+      {"5", Listing("../out5/d", /*directories_only=*/true)},
+      {"6", Paths({"../out6/d"}, /*follows=*/true)},
+  };
+  for (const auto& [name, consulted] : cases) {
+    const fs::path empty = dir_.path() / ("out" + name) / "d";
+    fs::create_directories(empty);
+    const int held = ::open(empty.c_str(), O_RDONLY | O_DIRECTORY);
+    EXPECT_FALSE(Survives(consulted, [&] {
+      fs::remove(empty);
+      fs::create_directories(empty / "missing/below");
+    })) << name;
+    ::close(held);
+  }
+}
+
+TEST_F(WatcherTest, WhatWasOnlyOnTheWayFromTheBeginningIsNotLeased) {
+  fs::create_directories(dir_.path() / "out/sub");
+  ASSERT_NE(Lease(Paths({"../out/sub/x"})), nullptr);
+  const base::Consulted consulted = Paths({"../out/y"});
+  const Watcher::Moment since = watcher_->Now();
+  EXPECT_EQ(watcher_->Take(consulted, root_.string(), since), nullptr);
+  EXPECT_NE(watcher_->Take(consulted, root_.string(), watcher_->Now()),
+            nullptr);
+}
+
 TEST_F(WatcherTest, AListingEndsWithEntriesButNotWithTheirContent) {
   EXPECT_TRUE(Survives(Listing("a/src", false),
                        [&] { Write(root_ / "a/src/x", "y"); }));
@@ -317,11 +396,32 @@ TEST_F(WatcherTest, AFileByTwoNamesInOneWorkspaceIsWatched) {
                         [&] { Write(dir_.path() / "outside", "z"); }));
 }
 
+// One way at a time: most ways of writing raise several events.
+TEST_F(WatcherTest, EveryChangeByAnotherNameEndsIt) {
+  const fs::path outside = dir_.path() / "outside";
+  fs::create_hard_link(root_ / "a/src/x", outside);
+  const base::Consulted consulted = Paths({"a/src/x"});
+  EXPECT_FALSE(Survives(consulted, [&] { ::chmod(outside.c_str(), 0600); }));
+  const int fd = ::open(outside.c_str(), O_RDWR);
+  EXPECT_FALSE(Survives(consulted, [&] {
+    EXPECT_EQ(::write(fd, "y", 1), 1);  // not closed yet
+  }));
+  EXPECT_FALSE(Survives(consulted, [&] { ::close(fd); }));
+}
+
 TEST_F(WatcherTest, ANewNameOfSomeFileEndsAllThereIs) {
   // What is written by it would not be seen under the old one.
   EXPECT_FALSE(Survives(Paths({"a/src/x"}), [&] {
     fs::create_hard_link(root_ / "a/src/x", root_ / "a/src/second");
   }));
+}
+
+TEST_F(WatcherTest, WhatGotANewNameMeanwhileIsNotLeased) {
+  const base::Consulted consulted = Paths({"a/src/x"});
+  ASSERT_NE(Lease(consulted), nullptr);
+  const Watcher::Moment since = watcher_->Now();
+  fs::create_hard_link(root_ / "a/src/x", root_ / "a/src/second");
+  EXPECT_EQ(watcher_->Take(consulted, root_.string(), since), nullptr);
 }
 
 TEST_F(WatcherTest, ARecreatedWorkspaceIsWatchedAnew) {
@@ -363,6 +463,16 @@ TEST_F(WatcherTest, ADirectoryThatCameBackIsWatchedAnew) {
   EXPECT_FALSE(Survives(consulted, [&] { Write(root_ / "a/src/x", "y"); }));
 }
 
+TEST_F(WatcherTest, WhatIsBelowADirectoryThatTookTheNameIsWatchedAnew) {
+  const base::Consulted consulted = Paths({"a/src/x"});
+  ASSERT_NE(Lease(consulted), nullptr);
+  fs::rename(root_ / "a", root_ / "b");
+  fs::create_directories(root_ / "a/src");
+  Write(root_ / "a/src/x", "another");
+  EXPECT_FALSE(Survives(consulted, [&] { Write(root_ / "a/src/x", "y"); }));
+}
+
+// Also if somebody has read the queue before a run asks.
 TEST_F(WatcherTest, AnOverflowEndsEverything) {
   const LeasePtr lease = Lease(Paths({"a/src/x"}));
   ASSERT_NE(lease, nullptr);
@@ -376,9 +486,10 @@ TEST_F(WatcherTest, AnOverflowEndsEverything) {
   for (int64_t i = 0; i < limit; ++i) {
     ::chmod((i % 2 == 0 ? y : z).c_str(), 0644);
   }
-  watcher_->Sync();
-  EXPECT_FALSE(lease->holds());
+  // Not by a cookie that does not come: there is room for it again.
+  watcher_->Drain();
   EXPECT_TRUE(watcher_->Sync());
+  EXPECT_FALSE(lease->holds());
   EXPECT_FALSE(
       Survives(Paths({"a/src/x"}), [&] { Write(root_ / "a/src/x", "y"); }));
 }
@@ -440,6 +551,22 @@ TEST_F(WatcherTest, AMountOverItEndsIt) {
   ::umount2(target.c_str(), MNT_DETACH);
 }
 
+// A bind mount's file system stays when it goes, so nothing else tells of it.
+TEST_F(WatcherTest, TheEndOfAMountEndsIt) {
+  if (::getuid() != 0) {
+    GTEST_SKIP() << "REQUIRES(root): uid is " << ::getuid();
+  }
+  const fs::path other = dir_.path() / "other";
+  fs::create_directories(other / "src");
+  Write(other / "src/x", "mounted");
+  const std::string target = (root_ / "a").string();
+  if (::mount(other.c_str(), target.c_str(), "", MS_BIND, nullptr) != 0) {
+    GTEST_SKIP() << "REQUIRES(mount): cannot mount";
+  }
+  EXPECT_FALSE(Survives(Paths({"a/src/x"}),
+                        [&] { EXPECT_EQ(::umount(target.c_str()), 0); }));
+}
+
 // Other ways to the same file, by which it is changed.
 TEST_F(WatcherTest, AChangeThroughAnotherMountIsHeard) {
   if (::getuid() != 0) {
@@ -467,6 +594,33 @@ TEST_F(WatcherTest, AChangeThroughAnotherMountIsHeard) {
   }));
   ::umount2(directory.c_str(), MNT_DETACH);
   ::umount2(file.c_str(), MNT_DETACH);
+}
+
+// One inode has one watch, for both ways to it.
+TEST_F(WatcherTest, TwoWaysToOneDirectoryAreBothWatched) {
+  if (::getuid() != 0) {
+    GTEST_SKIP() << "REQUIRES(root): uid is " << ::getuid();
+  }
+  const fs::path bound = dir_.path() / "bound";
+  fs::create_directory(bound);
+  if (::mount((root_ / "a").c_str(), bound.c_str(), "", MS_BIND, nullptr) !=
+      0) {
+    GTEST_SKIP() << "REQUIRES(mount): cannot mount";
+  }
+  // Full by its first way, only on the way by the second.
+  const LeasePtr first = Lease(Paths({"a/x"}));
+  const LeasePtr second = Lease(Paths({"../bound/src/x"}));
+  ASSERT_NE(first, nullptr);
+  ASSERT_NE(second, nullptr);
+  Write(root_ / "a/x", "");
+  EXPECT_FALSE(Holds(first));
+  EXPECT_TRUE(Holds(second));
+  const LeasePtr both[] = {Lease(Paths({"a/src/x"})),
+                           Lease(Paths({"../bound/src/x"}))};
+  Write(root_ / "a/src/x", "y");
+  EXPECT_FALSE(Holds(both[0]));
+  EXPECT_FALSE(Holds(both[1]));
+  ::umount2(bound.c_str(), MNT_DETACH);
 }
 
 TEST_F(WatcherTest, AnOverlayIsNotLeased) {
