@@ -87,7 +87,7 @@ void KnownHits::Keep(const std::string& root, const std::string& position,
                      KnownHitPtr hit) {
   Forget(root, position);
   if (hits_.size() >= kMaxHits) {
-    hits_.clear();
+    Clear();
   }
   hits_[std::make_pair(root, position)] = std::move(hit);
 }
@@ -98,6 +98,14 @@ void KnownHits::Forget(const std::string& root, const std::string& position) {
     found->second->is_superseded = true;
     hits_.erase(found);
   }
+}
+
+void KnownHits::Clear() {
+  // Whoever rests on one would hear of no later lookup at its position.
+  for (const auto& [position, hit] : hits_) {
+    hit->is_superseded = true;
+  }
+  hits_.clear();
 }
 
 const KnownWorkspace* KnownWorkspaces::Find(const std::string& root,

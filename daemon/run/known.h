@@ -60,8 +60,8 @@ struct KnownHit {
   cache::HitUse use;
   std::vector<vtask::storage::v1::LogChunk> log;
   int64_t saved_us = 0;
-  // Its position has been looked up again since: what holds of that is told by
-  // the newer one, or nobody knows. Loop-bound.
+  // Its position has been looked up again since, or may be without a word: what
+  // holds of that is told by the newer one, or nobody knows. Loop-bound.
   mutable bool is_superseded = false;
 };
 using KnownHitPtr = std::shared_ptr<const KnownHit>;
@@ -84,7 +84,7 @@ class KnownHits {
   void Keep(const std::string& root, const std::string& position,
             KnownHitPtr hit);
   void Forget(const std::string& root, const std::string& position);
-  void Clear() { hits_.clear(); }
+  void Clear();
 
  private:
   absl::flat_hash_map<std::pair<std::string, std::string>, KnownHitPtr> hits_;
