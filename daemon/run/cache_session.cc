@@ -63,7 +63,6 @@ struct Job {
   cache::Limits limits;
   std::string cwd;
   std::string directory;
-  std::string runs;    // of history
   const RunLog* run_log = nullptr;
   std::string schema;  // URL
   std::shared_ptr<Talk> talk;
@@ -128,7 +127,7 @@ absl::StatusOr<cache::CleanFilter> FilterOf(const Job& job) {
 // R-CACHE-22: says nothing.
 absl::StatusOr<Answer> Clean(const Job& job, const cache::Pace& pace) {
   if (job.flags.all) {
-    history::ForgetAllRuns(job.runs);
+    history::ForgetAllRuns(job.run_log->Settled());
     VT_RETURN_IF_ERROR(job.cache->Clean());
     return Answer();
   }
@@ -137,7 +136,7 @@ absl::StatusOr<Answer> Clean(const Job& job, const cache::Pace& pace) {
   VT_ASSIGN_OR_RETURN(request.clean, FilterOf(job));
   if (!request.clean->task.has_value() &&
       !request.clean->package_path.has_value()) {
-    history::ForgetRuns(job.runs, request.clean->root);
+    history::ForgetRuns(job.run_log->Settled(), request.clean->root);
   }
   const absl::Status swept = job.cache->Sweep(request).status();
   // What cannot be read cannot be sorted out either.
@@ -152,13 +151,12 @@ absl::StatusOr<Answer> Status(const Job& job, const cache::Pace& pace) {
       status.size, job.cache->Measure(root.ok() ? root->directory : "", pace));
   status.directory = job.directory;
   status.limits = job.limits;
-  status.rate = history::CountHits(job.runs);
+  status.rate = history::CountHits(job.run_log->Settled());
   return Answer{job.flags.json ? CacheStatusJson(status, job.schema)
                                : CacheStatusText(status, absl::Now())};
 }
 
 absl::StatusOr<Answer> Work(const Job& job) {
-  job.run_log->Settle();
   const cache::Pace pace = [&](const cache::Progress& progress) {
     return job.talk->Step(progress);
   };
@@ -178,7 +176,8 @@ absl::StatusOr<Answer> Work(const Job& job) {
       VT_ASSIGN_OR_RETURN(const cache::SweepReport report,
                           job.cache->Sweep(request));
       if (request.limits.max_age != absl::InfiniteDuration()) {
-        history::PruneRuns(job.runs, absl::Now() - request.limits.max_age);
+        history::PruneRuns(job.run_log->Settled(),
+                           absl::Now() - request.limits.max_age);
       }
       return Answer{job.flags.json ? SweepJson(report, job.schema)
                                    : SweepText(report)};
@@ -251,7 +250,6 @@ void CacheSession::Start() {
   job.limits = engine_->housekeeping->limits();
   job.cwd = FactsOf(start_.caller()).cwd;
   job.directory = engine_->options.cache_directory;
-  job.runs = RunsDirectory(*engine_);
   job.run_log = engine_->run_log;
   job.schema = base::FileUrl(
       base::JoinPath(engine_->options.schema_directory, "cache.schema.json"));

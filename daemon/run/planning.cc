@@ -136,11 +136,10 @@ absl::Status CheckPrograms(const std::string& root, const plan::Plan& plan,
   return missing;
 }
 
-absl::StatusOr<PlannedRun> LastDetails(const std::string& last_runs,
-                                       PlannedRun run,
+absl::StatusOr<PlannedRun> LastDetails(const RunLog& run_log, PlannedRun run,
                                        const report::RenderOptions& options) {
   absl::StatusOr<vtask::v1::RunRecord> record =
-      history::LoadLastRun(last_runs, run.root);
+      history::LoadLastRun(run_log.Settled(), run.root);
   if (!record.ok()) {
     // No "error:": it is an answer (R-SUM-7), with exit code 1.
     run.complaint = std::string(record.status().message());
@@ -193,16 +192,16 @@ absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
                                    const plan::RunFlags& flags,
                                    const plan::CallerFacts& caller,
                                    cache::ActionCache* cache,
-                                   const std::string& last_runs,
+                                   const RunLog& run_log,
                                    const report::RenderOptions& options) {
   PlannedRun run;
   run.root = workspace->root;
   if (flags.last_details) {
-    return LastDetails(last_runs, std::move(run), options);
+    return LastDetails(run_log, std::move(run), options);
   }
   if (flags.explain.has_value() && !flags.task.has_value()) {
-    VT_ASSIGN_OR_RETURN(
-        run.text, ExplainPast(run.root, flags, cache, last_runs, options));
+    VT_ASSIGN_OR_RETURN(run.text, ExplainPast(run.root, flags, cache,
+                                              run_log.Settled(), options));
     return run;
   }
   if (!flags.task.has_value() && flags.json) {

@@ -16,6 +16,7 @@
 #include "daemon/plan/plan.h"
 #include "daemon/report/renderer.h"
 #include "daemon/run/plan_inputs.h"
+#include "daemon/run/run_log.h"
 #include "daemon/watch/watcher.h"
 #include "daemon/workspace/workspace.h"
 #include "vtask/v1/daemon.pb.h"
@@ -47,13 +48,13 @@ struct PlannedRun {
   watch::LeasePtr lease;
 };
 
-// `cache` may be null: dry runs then say what they can. `last_runs` is the
-// directory of history/runs.h; `options` are for the text alone.
+// `cache` may be null: dry runs then say what they can. `options` are for
+// the text alone. Blocking.
 absl::StatusOr<PlannedRun> PlanRun(const WorkspacePtr& workspace,
                                    const plan::RunFlags& flags,
                                    const plan::CallerFacts& caller,
                                    cache::ActionCache* cache,
-                                   const std::string& last_runs,
+                                   const RunLog& run_log,
                                    const report::RenderOptions& options);
 
 // `argv` as of `vt run`: ["run",] flags, task, arguments.

@@ -25,12 +25,13 @@ void RunLog::Keep(absl::AnyInvocable<vtask::v1::RunRecord() &&> make) {
   });
 }
 
-void RunLog::Settle() const {
+const std::string& RunLog::Settled() const {
   const base::MutexLock lock(&mutex_);
   const uint64_t given = given_;
   while (kept_ < given) {
     changed_.Wait(&mutex_);
   }
+  return directory_;
 }
 
 }  // namespace vt::run

@@ -30,9 +30,9 @@ class RunLog {
   // of the calls. That it cannot be kept is not worth a word.
   void Keep(absl::AnyInvocable<vtask::v1::RunRecord() &&> make);
 
-  // Waits until all that was given before is kept: before anybody reads.
+  // The directory, for whoever reads: once all is kept that was given before.
   // Blocking.
-  void Settle() const;
+  const std::string& Settled() const;
 
  private:
   const std::string directory_;

@@ -209,13 +209,11 @@ void SessionImpl::StartPlanning() {
   }
   engine_->workers->Run(
       [this, cache = engine_->cache] {
-        if (flags_.last_details || flags_.explain.has_value()) {
-          engine_->run_log->Settle();
-        }
         watch::Computation computation(
             context_.verify_by_stat ? nullptr : engine_->options.watcher);
-        absl::StatusOr<PlannedRun> planned = PlanRun(
-            workspace_, flags_, facts_, cache, LastRuns(), render_options_);
+        absl::StatusOr<PlannedRun> planned =
+            PlanRun(workspace_, flags_, facts_, cache, *engine_->run_log,
+                    render_options_);
         if (planned.ok() && !planned->text.has_value()) {
           planned->lease = computation.Finish(planned->root);
         }

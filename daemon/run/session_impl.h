@@ -94,7 +94,6 @@ class SessionImpl final : public Session, private RunStream {
     const auto found = facts_.env.find(name);
     return found == facts_.env.end() ? "" : found->second;
   }
-  std::string LastRuns() const { return RunsDirectory(*engine_); }
 
   // RunStream:
   uint32_t NextIndex() override { return next_index_++; }
