@@ -35,3 +35,10 @@ if(VT_SANITIZE)
     -fno-sanitize-recover=all -fno-omit-frame-pointer)
   target_link_options(vt_standard INTERFACE -fsanitize=${VT_SANITIZE})
 endif()
+# Of every test, for the environment of its processes. A daemon in a hurry leaves
+# threads behind (Daemon::Run).
+set(VT_SANITIZER_ENVIRONMENT)
+if(VT_SANITIZE MATCHES "thread")
+  set(VT_SANITIZER_ENVIRONMENT
+    "TSAN_OPTIONS=report_thread_leaks=0:suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
+endif()

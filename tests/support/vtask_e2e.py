@@ -212,6 +212,9 @@ class VtTest(unittest.TestCase):
             'XDG_STATE_HOME': str(self.tmp / 's'),
             'XDG_CONFIG_HOME': str(self.tmp / 'e'),
         }
+        if 'TSAN_OPTIONS' in os.environ:
+            # A daemon in which threads race goes on: _end looks for its reports.
+            self.env['TSAN_OPTIONS'] = f'{os.environ["TSAN_OPTIONS"]}:log_path={self.tmp}/race'
         self.workspace = self.tmp / 'w'
 
     # --- commands -----------------------------------------------------------
@@ -442,6 +445,8 @@ class VtTest(unittest.TestCase):
                         os.kill(pid, signal.SIGKILL)
         if left := self.sockets():
             problems.append(f'sockets are left: {left}')
+        for report in sorted(self.tmp.glob('race.*')):
+            problems.append(f'{report.name}: {report.read_text(errors="replace")}')
         mounts = [line for line in pathlib.Path('/proc/self/mountinfo').read_text().splitlines()
                   if str(self.tmp) in line]
         if mounts:
