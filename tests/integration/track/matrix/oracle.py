@@ -165,6 +165,21 @@ class Oracle:
         for call in strace_log.read(
                 log, cwd, lambda p: resolve(self.disk, p, True).path or p):
             self.handle(call)
+        self._forgive_below_lost()
+
+    def _forgive_below_lost(self):
+        """A name was missing because its directory was; then this program made
+        that, and it went again. Of the name nothing need be told: that the
+        directory was missing must be, and whoever puts the name there has to
+        put the directory there first. (The tracker cannot tell it from a name
+        that was looked for in the directory that the program made, and which
+        says nothing: it keeps no order.)"""
+        for path in [p for p, words in self.must.items() if 'missing' in words]:
+            for up in _parents_of(path):
+                if (up in self._made_directories and self.disk.node(up) is None
+                        and 'missing' in self.must.get(up, ())):
+                    self.must[path] = set()
+                    break
 
     # --- what is known ------------------------------------------------------
 
