@@ -216,6 +216,18 @@ class KnownRunTest(VtTest):
         self.assertMiss('umask changed', run('027'))
         self.assertEqual(self.read('packages/a/mask').strip(), '0027')
 
+    def test_another_value_of_what_only_a_tool_asks_for_is_another_lookup(self):
+        self.package(where='packages/a', tasks={
+            'build': f'sh -c "{self.vt_program} report get-env MODE"'})
+
+        def run(mode):
+            return self.assertOk(self.vt('run', 'a#build', env={'MODE': mode}))
+        run('one')
+        for _ in range(3):
+            self.assertHit(run('one'))
+        self.assertIn('two', self.assertMiss("env 'MODE' changed", run('two')).out)
+        self.assertIn('one', self.assertHit(run('one')).out)
+
     def test_what_is_answered_from_memory_is_in_use(self):
         """What was used last is the last to go; that counts in seconds."""
         for name in ('c', 'd'):
