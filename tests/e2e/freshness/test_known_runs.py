@@ -216,6 +216,21 @@ class KnownRunTest(VtTest):
         self.assertMiss('umask changed', run('027'))
         self.assertEqual(self.read('packages/a/mask').strip(), '0027')
 
+    def test_what_a_task_before_it_has_changed_is_noticed(self):
+        """At once: also while the daemon reads no events by itself, which is so for
+        100 ms after some."""
+        self.package(where='packages/a', tasks={
+            'prepare': {'command': 'sh prepare.sh', 'cache': False},
+            'build': {'command': 'cat src/made', 'dependsOn': ['prepare']}})
+        self.write('packages/a/prepare.sh', ': > src/beside\n'
+                   'cmp -s ../../given src/made || cp ../../given src/made\n')
+        for text in ('one', 'two'):
+            self.write('given', f'{text}\n')
+            for _ in range(4):
+                build = self.assertOk(self.vt('run', 'a#build'))
+                self.assertIn(f'\n{text}\n', build.out, build)
+            self.assertIn('1/1 cache hit', build.out)
+
     def test_another_value_of_what_only_a_tool_asks_for_is_another_lookup(self):
         self.package(where='packages/a', tasks={
             'build': f'sh -c "{self.vt_program} report get-env MODE"'})
