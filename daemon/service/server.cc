@@ -44,7 +44,8 @@ class GrpcServer final : public Server {
  private:
   Core core_;
   std::unique_ptr<grpc::Service> service_;
-  std::unique_ptr<grpc::Server> grpc_;
+  std::unique_ptr<grpc::Server> grpc_;  // what the loop has of it outlives Stop
+  grpc::HealthCheckServiceInterface* health_ = nullptr;
   std::unique_ptr<Connections> connections_;
 };
 
@@ -72,11 +73,14 @@ absl::Status GrpcServer::Init(loop::EventLoop* loop, run::Runner* runner,
   if (grpc_ == nullptr) {
     return absl::InternalError("gRPC did not start its server");
   }
-  grpc_->GetHealthCheckService()->SetServingStatus(kServiceName, true);
+  health_ = grpc_->GetHealthCheckService();
+  health_->SetServingStatus(kServiceName, true);
 
   auto connections = Connections::Start(
       loop, std::move(listener),
-      [this](int fd) { grpc::AddInsecureChannelFromFd(grpc_.get(), fd); },
+      [grpc = grpc_.get()](int fd) {
+        grpc::AddInsecureChannelFromFd(grpc, fd);
+      },
       [this](int count) {
         if (core_.options.on_connections != nullptr) {
           core_.options.on_connections(count);
@@ -92,7 +96,7 @@ absl::Status GrpcServer::Init(loop::EventLoop* loop, run::Runner* runner,
 void GrpcServer::StopAccepting() {
   core_.leaving = true;
   connections_->StopAccepting();
-  grpc_->GetHealthCheckService()->SetServingStatus(false);
+  health_->SetServingStatus(false);
 }
 
 bool GrpcServer::Stop(int deadline_ms) {
