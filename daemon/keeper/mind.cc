@@ -24,8 +24,8 @@ namespace {
 constexpr int64_t kGraceMs = 2000;  // decisions H17, its last step
 // A signal to our whole process group reaches us, the task and the shim at the
 // same moment; what the shim passes on within this time of our own is that one
-// (a guess, far above what the kernel takes to go through a group).
-constexpr int64_t kSameSignalMs = 200;
+// (a guess, far above what a shim on a busy machine takes to pass it on).
+constexpr int64_t kSameSignalMs = 2000;
 
 // Whether `number` is a wish to interrupt, and not one that whoever started us
 // has set to be ignored (nohup, `&` in a script).
