@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a client of the endpoint may do wrong, and when its reports count (tool
 endpoint, cases 29 to 52), with a raw client where no wrapper would do it."""
+import json
 import signal
 import time
 
@@ -137,6 +138,11 @@ while not os.path.exists('connected'):
     pass
 """
 
+    def drain_up_to(self, seconds):
+        config = self.tmp / 'e/vtask/config.json'
+        config.parent.mkdir(parents=True)
+        config.write_text(json.dumps({'toolDrainTimeout': seconds}))
+
     @serial
     def test_case_39_lingering_client_is_cut_off_and_named(self):
         self.raw(self.LINGER.format(seconds=25, then='pass'),
@@ -149,20 +155,14 @@ while not os.path.exists('connected'):
                       first.out)
         self.assertRegex(first.out, r'python3 t\.py \[\d+\]')
 
-    @serial
     def test_drain_is_as_long_as_the_user_says(self):
-        config = self.tmp / 'e/vtask/config.json'
-        config.parent.mkdir(parents=True)
-        config.write_text('{"toolDrainTimeout": 0}')
-        self.raw(self.LINGER.format(seconds=25, then='pass'),
+        self.drain_up_to(40)  # unless the user says more, it is 2 s
+        self.raw(self.LINGER.format(seconds=4, then='pass'),
                  input=['t.py'], output=[])
-        self.assertOk(self.vt('daemon', 'start'))
-        began = time.monotonic()
-        first = self.assertOk(self.t())
-        self.assertLess(time.monotonic() - began, 1.9)
-        self.assertIn('a process was still connected', first.out)
+        self.assertStored()
 
     def test_reports_of_a_client_that_ends_within_the_drain_count(self):
+        self.drain_up_to(40)  # a busy machine is no matter of this test
         self.write('in', '1')
         self.raw('open("in").read()\n' + self.LINGER.format(
             seconds=0.3, then='client.ignore_input(os.path.abspath("in"))'),

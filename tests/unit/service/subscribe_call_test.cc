@@ -90,8 +90,9 @@ TEST_F(SubscribeCallTest, StopEndsSubscriptions) {
   auto stream = stub_->Subscribe(&context, {});
   stream->WaitForInitialMetadata();
   const absl::Time start = absl::Now();
-  EXPECT_TRUE(server_->Stop(8000));
-  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+  EXPECT_TRUE(server_->Stop(80000));
+  // Calls that end by themselves have half of the time.
+  EXPECT_LT(absl::Now() - start, absl::Seconds(20));
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
 }
 
