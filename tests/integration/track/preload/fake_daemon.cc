@@ -287,6 +287,7 @@ void Session::Hello(int listener, const seccomp_notif& request) {
   ++result_.hellos;
   if (options_.delay_first_hello && result_.hellos == 1) {
     delayed_ = request.id;
+    options_.delay_first_hello();
     return;
   }
   AnswerHello(listener, request.id);

@@ -43,8 +43,9 @@ struct FakeOptions {
   // A hello is answered with this error, if not 0, as often as `refusals`.
   int hello_error = 0;
   int refusals = 1000000;
-  // The first hello is answered when the second one was.
-  bool delay_first_hello = false;
+  // The first hello is answered when the second one was. Whoever made it waits
+  // when this is called.
+  std::function<void()> delay_first_hello;
   // Called at each notification of a path, before it is let through.
   std::function<void(track::ArenaHeader*, const Notified&)> on_notified;
   // Called in the child before its execve.

@@ -3,6 +3,7 @@
 // The preload library alone, below a daemon that only says "continue": what is
 // signed, what is recorded, and that programs do not notice.
 
+#include <fcntl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -214,12 +215,17 @@ TEST_F(PreloadTest, ThreadsRecordInLanesAndLoseNothing) {
 }
 
 TEST_F(PreloadTest, AThreadThatIsStuckInAttachingIsOverruled) {
-  options_.delay_first_hello = true;
+  int told[2];
+  ASSERT_EQ(::pipe2(told, O_CLOEXEC), 0);
+  options_.in_child = [&] { ::dup2(told[0], 0); };
+  options_.delay_first_hello = [&] { EXPECT_EQ(::write(told[1], "s", 1), 1); };
   Probe("stuck-thread");
   ExpectSeen("stuck", 0, 10);
   ExpectSeen("other", 0, 3000);
   ExpectSigned("other", 1500, 3000);
   EXPECT_EQ(result_.hellos, 3);  // one for its own lane
+  ::close(told[0]);
+  ::close(told[1]);
 }
 
 TEST_F(PreloadTest, ParentAndForkAppendToOneChunk) {

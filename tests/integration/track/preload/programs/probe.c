@@ -237,11 +237,12 @@ static void* StatSome(void* argument) {
   return NULL;
 }
 
-// A thread waits for the arena and does not get it.
+// A thread waits for the arena and does not get it, from when we hear of it.
 static void StuckThread(void) {
   pthread_t thread;
   CHECK(pthread_create(&thread, NULL, StatSome, NULL) == 0);
-  usleep(20000);
+  char told;
+  CHECK(read(0, &told, 1) == 1);
   StatNumbered("other", 0, 3000);
   pthread_join(thread, NULL);
 }
