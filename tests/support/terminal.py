@@ -99,8 +99,12 @@ class Terminal:
         return self.tmux('display', '-p', '#{cursor_flag}').strip() == '1'
 
     def wait_for(self, pattern, gone=None):
-        """Until the screen matches `pattern`, and does not match `gone`."""
+        """Until the screen matches `pattern`, and does not match `gone`; returns
+        the text that did."""
+        text = ''
+
         def seen():
+            nonlocal text
             text = self.screen()
             return (re.search(pattern, text, re.M)
                     and not (gone and re.search(gone, text, re.M)))
@@ -109,8 +113,8 @@ class Terminal:
         except AssertionError:
             raise AssertionError(
                 f'{pattern!r} (without {gone!r}) is not on the screen:\n'
-                f'{self.screen()}') from None
-        return self.screen()
+                f'{text}') from None
+        return text
 
     def modes(self):
         """The terminal's line discipline, as `stty -g` has it."""
@@ -122,6 +126,13 @@ class Terminal:
             return termios.tcgetattr(fd)
         finally:
             os.close(fd)
+
+    def wait_for_modes(self, expected):
+        """Until they are those, which a shell sets anew with its prompt."""
+        try:
+            self.test.wait_until(lambda: self.modes() == expected, 'these modes')
+        except AssertionError:
+            self.test.assertEqual(self.modes(), expected)
 
     def foreground(self):
         """The command line of the foreground process."""

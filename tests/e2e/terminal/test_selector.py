@@ -31,7 +31,7 @@ class SelectorTest(VtTest):
         return terminal
 
     def assertRestored(self, terminal):
-        self.assertEqual(terminal.modes(), self.before)
+        terminal.wait_for_modes(self.before)
         self.assertTrue(terminal.cursor_is_visible())
 
     @requires('tmux')

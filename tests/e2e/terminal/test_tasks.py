@@ -47,7 +47,7 @@ class TerminalTaskTest(VtTest):
         screen = terminal.wait_for(r'^rc=0')
         self.assertIn('got 6', screen)
         self.assertNotIn('secret', screen)
-        self.assertEqual(terminal.modes(), self.before)
+        terminal.wait_for_modes(self.before)
 
     @requires('tmux')
     def test_single_keys_reach_the_task(self):
@@ -59,7 +59,7 @@ class TerminalTaskTest(VtTest):
         terminal.wait_for('^key b')
         terminal.type('q')
         terminal.wait_for(r'^rc=4')
-        self.assertEqual(terminal.modes(), self.before)
+        terminal.wait_for_modes(self.before)
 
     @requires('tmux')
     def test_ctrl_z_and_fg(self):
@@ -74,7 +74,7 @@ class TerminalTaskTest(VtTest):
         terminal.wait_for(r'^vt run t')
         terminal.enter('Ada')
         terminal.wait_for('^hello Ada')
-        self.assertEqual(terminal.modes(), self.before)
+        terminal.wait_for_modes(self.before)
 
     @requires('tmux')
     def test_ctrl_c_gives_the_code_of_the_task(self):
