@@ -20,7 +20,9 @@ class CompletionTest(VtTest):
                    {'name': '@my/web', 'scripts': {'bundle': 'touch ran'}})
 
     def complete(self, *words, **options):
-        """{word: description}, and the directives."""
+        """{word: description}, and the directives. Of a daemon that is there: a
+        key press waits for two seconds only, also while one starts."""
+        self.assertOk(self.vt('daemon', 'start'))
         result = self.assertOk(self.vt('__complete', *words, **options))
         self.assertEqual(result.err, '')
         found, directives = {}, []
@@ -116,6 +118,10 @@ class CompletionTest(VtTest):
         found = self.vt('__complete', 'vt', 'run', '', env={'VT_CACHE_DIR': '/proc/x'})
         self.assertOk(found)
         self.assertEqual(found.text, '')
+
+    def test_starts_a_daemon(self):
+        self.assertOk(self.vt('__complete', 'vt', 'run', ''))
+        self.wait_until(self.daemons, 'a daemon')
 
     def test_does_not_wait_for_a_daemon_that_hangs(self):
         self.words('vt', 'run', '')
