@@ -47,7 +47,7 @@ function(vt_test)
     target_link_libraries(vt_${t_NAME}_test PRIVATE vt::${d})
   endforeach()
   gtest_discover_tests(vt_${t_NAME}_test TEST_PREFIX "${t_LABEL}.${t_NAME}."
-    PROPERTIES LABELS ${t_LABEL} TIMEOUT 60
+    PROPERTIES LABELS ${t_LABEL} TIMEOUT 180
       ENVIRONMENT "${VT_SANITIZER_ENVIRONMENT}")
 endfunction()
 
