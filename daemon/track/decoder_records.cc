@@ -215,7 +215,8 @@ void Decoder::Contradicted(Outcome outcome, int error, uint32_t observed) {
     if (absl::StrContains(resolved_.path, "/..")) {
       DoNotRemember();
     }
-    if (outcome == Outcome::kSuccess) {
+    // Also of what was refused: something was there.
+    if (outcome != Outcome::kMissing) {
       log_.ObserveGone(resolved_, observed);
       return;
     }

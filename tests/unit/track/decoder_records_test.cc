@@ -593,6 +593,23 @@ TEST_F(DecoderRecordsTest, WhatStoodWhereTheActionMadeItsOwnWasSomebodyElses) {
   }
 }
 
+// Any error but one of a missing path says that something is there.
+TEST_F(DecoderRecordsTest, WhatWasRefusedAndHasGoneIsAChangedInput) {
+  prepare_ = [] {
+    fs::create_symlink("loop", "loop");
+    Put("file", "1");
+  };
+  AccessSet set = Run(/*signs=*/true, [](FakeProcess& process) {
+    process.Read("loop");      // ELOOP
+    process.Readlink("file");  // EINVAL
+    process.Read("none");
+    ::unlink("loop");
+    ::unlink("file");
+  });
+  EXPECT_THAT(Reasons(set), ElementsAre(kInputChanged, kInputChanged));
+  EXPECT_TRUE(At(set, Path("none")).missing);
+}
+
 TEST_F(DecoderRecordsTest, AFileThatVanishedBeforeItWasWrittenIsAChangedInput) {
   prepare_ = [] { Put("a", "1"); };
   for (const bool signs : {false, true}) {
