@@ -124,10 +124,19 @@ void AccessLog::AddVanished(const std::string& path, const PathState& state) {
   }
 }
 
-void AccessLog::Observe(const Resolved& at, uint32_t observed) {
+void AccessLog::ObserveWay(const Resolved& at) {
   for (const std::string& link : at.links) {
     ObservePath(link, kLinkText, /*missing=*/false, nullptr);
   }
+  for (const std::string& directory : at.left) {
+    if (directory != root_) {
+      ObservePath(directory, kExistence, /*missing=*/false, nullptr);
+    }
+  }
+}
+
+void AccessLog::Observe(const Resolved& at, uint32_t observed) {
+  ObserveWay(at);
   switch (at.kind) {
     case Resolved::Kind::kNoFile:
     case Resolved::Kind::kTerminal:
@@ -296,9 +305,7 @@ void AccessLog::ObserveRaced(const std::string& path, uint32_t observed,
 }
 
 void AccessLog::ObserveGone(const Resolved& at, uint32_t observed) {
-  for (const std::string& link : at.links) {
-    ObservePath(link, kLinkText, /*missing=*/false, nullptr);
-  }
+  ObserveWay(at);
   const std::string& gone =
       at.first_missing.empty() ? at.path : at.first_missing;
   if (IsOwnDirectory(gone)) {
@@ -329,9 +336,7 @@ void AccessLog::ObserveGone(const Resolved& at, uint32_t observed) {
 }
 
 void AccessLog::ObserveAppeared(const Resolved& at, uint32_t observed) {
-  for (const std::string& link : at.links) {
-    ObservePath(link, kLinkText, /*missing=*/false, nullptr);
-  }
+  ObserveWay(at);
   const bool is_own_way =
       std::any_of(at.links.begin(), at.links.end(),
                   [this](const std::string& link) { return IsChanged(link); });

@@ -109,6 +109,9 @@ class AccessLog {
   // of the record that is being told: it may have led elsewhere.
   bool MayHaveMoved(const Resolved& at) const;
 
+  // Records the links on the way to `at`, and the directories that they left.
+  void ObserveWay(const Resolved& at);
+
   // A record says that `at` was there, and it is not.
   void ObserveGone(const Resolved& at, uint32_t observed);
 

@@ -109,8 +109,8 @@ void AccessLog::Mutate(const Resolved& at, Change change,
     }
     return;
   }
-  for (size_t i = 0; i < at.links.size() && !by_nested; ++i) {
-    ObservePath(at.links[i], kLinkText, /*missing=*/false, nullptr);
+  if (!by_nested) {
+    ObserveWay(at);
   }
   PathState* state = Find(at.path);
   NoteSource(state);

@@ -165,6 +165,10 @@ bool Resolver::Step(Walk* walk, Resolved* out) {
     return true;
   }
   if (component == "..") {
+    if (!out->links.empty() && !walk->directory.empty() &&
+        !IsPseudo(walk->directory)) {
+      out->left.push_back(walk->directory);
+    }
     walk->directory = std::string(base::Dirname(walk->directory));
     if (walk->directory == "/") {
       walk->directory.clear();
@@ -249,6 +253,7 @@ void Resolver::RememberDirectories(absl::string_view end,
 void Resolver::Resolve(absl::string_view name, bool follow, const Task& task,
                        const Hidden* hidden, Resolved* out) {
   out->links.clear();
+  out->left.clear();
   out->first_missing.clear();
   out->blocked_by_file = false;
   out->depends_on_caller = false;

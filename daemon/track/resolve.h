@@ -35,6 +35,9 @@ struct Resolved {
   std::string path;
   struct stat status = {};         // kFound: of `path` itself (lstat)
   std::vector<std::string> links;  // symbolic links that were followed
+  // Directories from which a link went up (".."): were one of them a link
+  // itself, it would go somewhere else.
+  std::vector<std::string> left;
   // kMissing: the directory component that was missing, or that was no
   // directory (`blocked_by_file`); empty if it was the last component.
   std::string first_missing;

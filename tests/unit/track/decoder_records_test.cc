@@ -593,6 +593,21 @@ TEST_F(DecoderRecordsTest, WhatStoodWhereTheActionMadeItsOwnWasSomebodyElses) {
   }
 }
 
+// A link would go up from somewhere else, were its directory a link itself.
+TEST_F(DecoderRecordsTest, ADirectoryThatALinkGoesUpFromIsLookedAt) {
+  prepare_ = [] {
+    fs::create_directories("a/b");
+    fs::create_symlink("../../c", "a/b/up");
+    Put("c", "1");
+  };
+  const AccessSet set = RunBoth([](FakeProcess& p) { p.Read("a/b/up"); });
+  for (const char* name : {"a", "a/b"}) {
+    EXPECT_EQ(At(set, Path(name)).observed, kExistence) << name;
+    EXPECT_FALSE(At(set, Path(name)).missing);
+  }
+  EXPECT_NE(At(set, Path("c")).observed & kContent, 0U);
+}
+
 // Any error but one of a missing path says that something is there.
 TEST_F(DecoderRecordsTest, WhatWasRefusedAndHasGoneIsAChangedInput) {
   prepare_ = [] {

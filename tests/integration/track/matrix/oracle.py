@@ -98,6 +98,7 @@ class At:
 
     def __init__(self):
         self.links = []
+        self.left = []  # directories that a link goes up from
         self.path = None  # None: no file that counts
         self.node = None
         self.first_missing = None
@@ -116,6 +117,8 @@ def resolve(disk, name, follow):
     while pending:
         component = pending.pop(0)
         if component == b'..':
+            if at.links and at_dir:
+                at.left.append(at_dir)
             at_dir = os.path.dirname(at_dir) if at_dir else b''
             at_dir = b'' if at_dir == b'/' else at_dir
             continue
@@ -195,12 +198,18 @@ class Oracle:
             return
         self.must[path] |= words
 
-    def _observe(self, call, at, kind, sure=True):
-        """`kind` of what `at` leads to, and what it tells of the way."""
+    def _note_way(self, call, at):
         for link in at.links:
             self._note(link, {'linktext'})
             if call.error == 'ELOOP':
                 self.may[link].add('exists')
+        for directory in at.left:
+            if directory != self.root:
+                self._note(directory, {'exists'}, sure=call.ok)
+
+    def _observe(self, call, at, kind, sure=True):
+        """`kind` of what `at` leads to, and what it tells of the way."""
+        self._note_way(call, at)
         if at.path is None:
             return
         if call.error in _UNCERTAIN:
@@ -242,17 +251,13 @@ class Oracle:
     def _mutate(self, call, at, change):
         """`at` was changed, or an attempt failed; the caller moves the disk."""
         if at.path is None:
-            for link in at.links:
-                self._note(link, {'linktext'})
-                if call.error == 'ELOOP':
-                    self.may[link].add('exists')
+            self._note_way(call, at)
             return
         if not call.ok or at.first_missing:
             self.may[at.path] |= ANY
             if not at.first_missing:
                 self.may[at.path] |= {'exists'}
-                for link in at.links:
-                    self._note(link, {'linktext'})
+                self._note_way(call, at)
                 words = {'known'}
                 if call.error == 'ENOENT' and at.node is None:
                     words = {'missing'}
@@ -267,8 +272,7 @@ class Oracle:
                 if change == 'create':
                     self._note_no_directory(at)
             return
-        for link in at.links:
-            self._note(link, {'linktext'})
+        self._note_way(call, at)
         before = at.node.type if at.node else 'missing'
         self.touched.setdefault(at.path, before)
         if self._is_below_own(at.path):
@@ -450,8 +454,7 @@ class Oracle:
                 self._observe(call, at, 'executed')
             else:
                 self.must[at.path].add('known')
-                for link in at.links:
-                    self._note(link, {'linktext'})
+                self._note_way(call, at)
             return
         for _ in range(6):
             self._observe(call, at, 'executed')
