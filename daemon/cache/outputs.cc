@@ -82,12 +82,8 @@ class Capture {
       return errno == ENOENT ? absl::AbortedError("it has vanished")
                              : base::ErrnoToStatus(errno, "looking at it");
     }
-    // Of a directory that says nothing: entries come and go. An equal time may
-    // be the task's own, on kernels that stamp with the tick.
-    if (ended_ns_ != 0 && !S_ISDIR(st.st_mode) &&
-        st.st_ctim.tv_sec * int64_t{1'000'000'000} + st.st_ctim.tv_nsec >
-            ended_ns_) {
-      return absl::AbortedError("it was changed after the task had ended");
+    if (!S_ISDIR(st.st_mode)) {
+      VT_RETURN_IF_ERROR(CheckAge(st));
     }
     Output output;
     output.set_path(path);
@@ -109,6 +105,16 @@ class Capture {
   CapturedOutputs captured;
 
  private:
+  // Not of a directory, where it says nothing: entries come and go. An equal
+  // time may be the task's own, on kernels that stamp with the tick.
+  absl::Status CheckAge(const struct stat& status) const {
+    if (ended_ns_ != 0 &&
+        fingerprint::IdentityOf(status).ctime_ns > ended_ns_) {
+      return absl::AbortedError("it was changed after the task had ended");
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status AddLink(const std::string& name, Output* output) {
     std::string text(PATH_MAX, '\0');
     const ssize_t n = ::readlink(name.c_str(), text.data(), text.size());
@@ -116,6 +122,12 @@ class Capture {
       return base::ErrnoToStatus(errno, "reading the link");
     }
     text.resize(static_cast<size_t>(n));
+    // Another one may have taken its place since it was looked at.
+    struct stat now = {};
+    if (::lstat(name.c_str(), &now) != 0) {
+      return absl::AbortedError("it has vanished");
+    }
+    VT_RETURN_IF_ERROR(CheckAge(now));
     captured.names_root =
         captured.names_root || fingerprint::NamesRoot(root_, text);
     captured.contents.emplace_back(output->path(),
@@ -136,6 +148,8 @@ class Capture {
     if (!fingerprint::See(fd.get(), &seen)) {
       return base::ErrnoToStatus(errno, "looking at it");
     }
+    // What is open now need not be what was looked at before.
+    VT_RETURN_IF_ERROR(CheckAge(seen.status));
     const off_t size = seen.status.st_size;
     if (size > kMaxSize) {
       return absl::OutOfRangeError("it is larger than 1 GiB");
