@@ -4,19 +4,10 @@
 
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "daemon/base/unique_fd.h"
 
 namespace vt::base {
-namespace {
-
-int64_t ToNs(const struct timespec& t) {
-  return static_cast<int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
-}
-
-}  // namespace
-
 // A file of no name, which no task can reach. Kernels with multigrain stamps
 // (6.13, Documentation/filesystems/multigrain-ts.rst) give a change a stamp of
 // its own if somebody looked at the one before and no later stamp is known yet:

@@ -5,9 +5,16 @@
 
 #pragma once
 
+#include <time.h>
+
 #include <cstdint>
 
 namespace vt::base {
+
+// Of a stamp, as in struct stat.
+inline int64_t ToNs(const struct timespec& stamp) {
+  return static_cast<int64_t>(stamp.tv_sec) * 1'000'000'000 + stamp.tv_nsec;
+}
 
 struct FileClock {
   // Nothing that was changed before the reading has a larger ctime.

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/file.h"
+#include "daemon/base/file_clock.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
@@ -33,13 +34,6 @@ using vtask::storage::v1::Output;
 constexpr off_t kMaxSize = off_t{1} << 30;
 // From here on in pieces, so that many of them do not fill the memory.
 constexpr off_t kLarge = off_t{1} << 20;
-
-// Whether nobody has changed the file since it was `seen`.
-bool IsAsSeen(int fd, const Sighting& seen) {
-  struct stat now = {};
-  return ::fstat(fd, &now) == 0 &&
-         fingerprint::IdentityOf(now) == fingerprint::IdentityOf(seen.status);
-}
 
 absl::StatusOr<std::string> ReadAll(int fd, size_t expected) {
   std::string bytes;
@@ -108,8 +102,7 @@ class Capture {
   // Not of a directory, where it says nothing: entries come and go. An equal
   // time may be the task's own, on kernels that stamp with the tick.
   absl::Status CheckAge(const struct stat& status) const {
-    if (ended_ns_ != 0 &&
-        fingerprint::IdentityOf(status).ctime_ns > ended_ns_) {
+    if (ended_ns_ != 0 && base::ToNs(status.st_ctim) > ended_ns_) {
       return absl::AbortedError("it was changed after the task had ended");
     }
     return absl::OkStatus();
@@ -159,7 +152,7 @@ class Capture {
     }
     VT_ASSIGN_OR_RETURN(const std::string bytes,
                         ReadAll(fd.get(), static_cast<size_t>(size)));
-    if (!IsAsSeen(fd.get(), seen)) {
+    if (!fingerprint::IsAsSeen(fd.get(), seen)) {
       return absl::AbortedError("it was still being written");
     }
 
@@ -209,7 +202,7 @@ class Capture {
     }
     const auto size = static_cast<uint64_t>(seen.status.st_size);
     VT_RETURN_IF_ERROR(blobs_.PutFile(digest, fd, size));
-    if (!IsAsSeen(fd, seen)) {
+    if (!fingerprint::IsAsSeen(fd, seen)) {
       return absl::AbortedError("it was still being written");
     }
     captured.names_root = captured.names_root || finder.found();

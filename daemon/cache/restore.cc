@@ -212,7 +212,6 @@ class Restorer {
     const fingerprint::Identity is = fingerprint::IdentityOf(seen.status);
     seen.is_final = is.inode == was.inode && is.size == was.size &&
                     is.mtime_ns == was.mtime_ns &&
-                    fingerprint::HasStampForEachChange(fd, before) &&
                     fingerprint::HasStampForEachChange(fd, seen.status);
     files_->Remember(target_.root,
                      fingerprint::AbsolutePath(target_.root, path_), seen,

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // When is a digest on file still true? A file is changed only together with its
-// ctime, which the kernel takes from a clock that ticks every 1 to 10 ms. So an
-// identity tells two contents apart if its ctime was already past when the file
-// was read: any later change has a later ctime. A younger file (kGranularity)
-// is read again at each look, until it is old enough.
+// ctime. So an identity tells two contents apart if any change after the file
+// was read has another ctime (sighting.h says when that is known). What is not
+// so is read again at each look, until it is old enough.
 
 #include "daemon/fingerprint/file_digests.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +22,7 @@
 #include "absl/time/clock.h"
 
 #include "daemon/base/consulted.h"
+#include "daemon/base/file_clock.h"
 #include "daemon/base/fnv.h"
 #include "daemon/base/mutex.h"
 #include "daemon/base/status.h"
@@ -43,10 +41,6 @@ using vtask::storage::v1::Value;
 
 // Read at once: each worker has a buffer of it, for good.
 constexpr size_t kChunk = 128 << 10;
-
-int64_t ToNs(const struct timespec& t) {
-  return static_cast<int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
-}
 
 // Of a path: those of 100 000 files would take as much again. Two of one key
 // cost a look, no more: an entry counts for the inode that its identity names,
@@ -112,8 +106,8 @@ FileState StateOf(const struct stat& st) {
   state.type = TypeOf(st.st_mode);
   state.mode = st.st_mode & 07777;
   state.size = static_cast<uint64_t>(st.st_size);
-  state.mtime_ns = ToNs(st.st_mtim);
-  state.ctime_ns = ToNs(st.st_ctim);
+  state.mtime_ns = base::ToNs(st.st_mtim);
+  state.ctime_ns = base::ToNs(st.st_ctim);
   return state;
 }
 
@@ -163,9 +157,7 @@ Reading ReadOnce(const std::string& root, const std::string& path,
   }
   reading.content = hasher.Finish();
   reading.contains_root = hasher.contains_root();
-  struct stat after = {};
-  reading.is_steady =
-      ::fstat(fd.get(), &after) == 0 && IdentityOf(after) == IdentityOf(st);
+  reading.is_steady = IsAsSeen(fd.get(), reading.seen);
   reading.ok = true;
   return reading;
 }

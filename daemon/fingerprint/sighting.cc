@@ -5,7 +5,6 @@
 #include <linux/magic.h>
 #include <sys/mman.h>
 #include <sys/statfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "daemon/base/file_clock.h"
@@ -14,10 +13,6 @@
 
 namespace vt::fingerprint {
 namespace {
-
-int64_t ToNs(const struct timespec& t) {
-  return static_cast<int64_t>(t.tv_sec) * 1'000'000'000 + t.tv_nsec;
-}
 
 // Writes to a file of no name, each write after a look at the one before. On a
 // kernel that stamps with the tick (1 to 10 ms) two of them, 1 us apart, have
@@ -30,9 +25,10 @@ bool TryKernel() {
     return false;
   }
   for (int i = 0; i < kWrites; ++i) {
-    const int64_t before = ToNs(status.st_ctim);
+    const int64_t before = base::ToNs(status.st_ctim);
     if (::pwrite(file.get(), "x", 1, 0) != 1 ||
-        ::fstat(file.get(), &status) != 0 || ToNs(status.st_ctim) <= before) {
+        ::fstat(file.get(), &status) != 0 ||
+        base::ToNs(status.st_ctim) <= before) {
       return false;
     }
   }
@@ -56,13 +52,18 @@ bool IsMultigrain(int fd) {
 
 Identity IdentityOf(const struct stat& status) {
   return {status.st_dev, status.st_ino, static_cast<uint64_t>(status.st_size),
-          ToNs(status.st_mtim), ToNs(status.st_ctim)};
+          base::ToNs(status.st_mtim), base::ToNs(status.st_ctim)};
 }
 
 bool HasStampForEachChange(int fd, const struct stat& status) {
   // ext4 with small inodes keeps whole seconds, as ext2 does, whose magic
   // number is the same.
   return status.st_ctim.tv_nsec != 0 && IsMultigrain(fd);
+}
+
+bool IsAsSeen(int fd, const Sighting& seen) {
+  struct stat now = {};
+  return ::fstat(fd, &now) == 0 && IdentityOf(now) == IdentityOf(seen.status);
 }
 
 bool See(int fd, Sighting* sighting) {

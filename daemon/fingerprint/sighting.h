@@ -30,6 +30,9 @@ struct Sighting {
 // bytes are written: so nobody may be able to write just now.
 bool See(int fd, Sighting* sighting);
 
+// Whether the file behind `fd` still has the identity that was `seen`.
+bool IsAsSeen(int fd, const Sighting& seen);
+
 // Whether the kernel gives each change of the file behind `fd`, whose status
 // was just looked at, a time of its own (Linux 6.13,
 // Documentation/filesystems/multigrain-ts.rst). False where that is not known.

@@ -11,6 +11,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 
+#include "daemon/base/file_clock.h"
 #include "daemon/base/path.h"
 #include "daemon/track/access_log.h"
 #include "daemon/track/not_stored.h"
@@ -18,10 +19,6 @@
 
 namespace vt::track {
 namespace {
-
-int64_t ToNs(const timespec& time) {
-  return time.tv_sec * int64_t{1'000'000'000} + time.tv_nsec;
-}
 
 bool CanBeRestored(mode_t mode) { return TypeOf(mode) != PreState::kOther; }
 
@@ -164,7 +161,8 @@ void AccessLog::CheckDirectories(int64_t start_ns,
       if (IsChanged(directory) || ::lstat(directory.c_str(), &status) != 0) {
         continue;
       }
-      if (ToNs(status.st_ctim) >= start_ns && ToNs(status.st_mtim) < start_ns) {
+      if (base::ToNs(status.st_ctim) >= start_ns &&
+          base::ToNs(status.st_mtim) < start_ns) {
         AddFlaw(kInputChanged, "a directory was moved while the task ran",
                 directory);
       }

@@ -4,15 +4,14 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
-#include <cstdio>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "daemon/base/unique_fd.h"
+#include "tests/support/kernel_version.h"
 #include "tests/support/temp_dir.h"
 
 namespace vt::base {
@@ -23,15 +22,7 @@ int64_t ChangeAndStamp(const std::string& path) {
   EXPECT_EQ(::write(fd.get(), "x", 1), 1);
   struct stat st = {};
   EXPECT_EQ(::fstat(fd.get(), &st), 0);
-  return st.st_ctim.tv_sec * int64_t{1'000'000'000} + st.st_ctim.tv_nsec;
-}
-
-bool HasMultigrainStamps() {
-  struct utsname name = {};
-  int major = 0, minor = 0;
-  return ::uname(&name) == 0 &&
-         std::sscanf(name.release, "%d.%d", &major, &minor) == 2 &&
-         (major > 6 || (major == 6 && minor >= 13));
+  return ToNs(st.st_ctim);
 }
 
 // What the proof that no input changed while an action ran rests on.
@@ -45,7 +36,7 @@ TEST(FileClockTest, LaterChangesAreNeverStampedEarlier) {
 }
 
 TEST(FileClockTest, WhatIsBeforeIsToldFromWhatIsAfter) {
-  if (!HasMultigrainStamps()) {
+  if (!test::IsKernelAtLeast(6, 13)) {
     GTEST_SKIP() << "REQUIRES kernel 6.13: stamps finer than the tick";
   }
   const test::TempDir dir;

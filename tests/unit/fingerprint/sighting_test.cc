@@ -4,16 +4,16 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <optional>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "daemon/base/unique_fd.h"
 #include "daemon/fingerprint/file_digests.h"
+#include "tests/support/kernel_version.h"
 #include "tests/support/temp_dir.h"
 
 namespace vt::fingerprint {
@@ -38,13 +38,17 @@ class SightingTest : public testing::Test {
     EXPECT_TRUE(See(fd.get(), &sighting));
     return sighting;
   }
-  // Whether a kernel and a file system are here that give each change a stamp.
-  bool HasStamps() const {
-    const base::UniqueFd fd = Open(O_RDONLY);
+  // Whether a kernel and a file system are here that give each change a stamp;
+  // `nsec` instead of what the stamp of `path` has behind the second.
+  static bool HasStamps(const std::string& path,
+                        std::optional<long> nsec = std::nullopt) {
+    const base::UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     struct stat status = {};
-    return ::fstat(fd.get(), &status) == 0 &&
-           HasStampForEachChange(fd.get(), status);
+    EXPECT_EQ(::fstat(fd.get(), &status), 0);
+    status.st_ctim.tv_nsec = nsec.value_or(status.st_ctim.tv_nsec);
+    return HasStampForEachChange(fd.get(), status);
   }
+  bool HasStamps() const { return HasStamps(path_); }
 
   const test::TempDir dir_;
   const std::string path_ = (dir_.path() / "f").string();
@@ -69,28 +73,15 @@ TEST_F(SightingTest, AChangeRightAfterALookHasAnotherIdentity) {
 }
 
 TEST_F(SightingTest, StampsOfTheTickAreNotTakenForMore) {
-  struct utsname name = {};
-  int major = 0, minor = 0;
-  ASSERT_EQ(::uname(&name), 0);
-  ASSERT_EQ(std::sscanf(name.release, "%d.%d", &major, &minor), 2);
   Write("a");
-  const bool may_have = major > 6 || (major == 6 && minor >= 13);
-  EXPECT_TRUE(may_have || !HasStamps());
+  EXPECT_TRUE(test::IsKernelAtLeast(6, 13) || !HasStamps());
   // procfs has none on any kernel.
-  const base::UniqueFd fd(::open("/proc/version", O_RDONLY | O_CLOEXEC));
-  struct stat status = {};
-  ASSERT_EQ(::fstat(fd.get(), &status), 0);
-  status.st_ctim.tv_nsec = 1;
-  EXPECT_FALSE(HasStampForEachChange(fd.get(), status));
+  EXPECT_FALSE(HasStamps("/proc/version", 1));
 }
 
 TEST_F(SightingTest, WholeSecondsTellNothing) {
   Write("a");
-  const base::UniqueFd fd = Open(O_RDONLY);
-  struct stat status = {};
-  ASSERT_EQ(::fstat(fd.get(), &status), 0);
-  status.st_ctim.tv_nsec = 0;
-  EXPECT_FALSE(HasStampForEachChange(fd.get(), status));
+  EXPECT_FALSE(HasStamps(path_, 0));
 }
 
 // Its stamp may be older than its bytes.
