@@ -209,6 +209,13 @@ class LifecycleTest(VtTest):
         logs = [p for p in (self.tmp / 's').rglob('*') if p.is_file()]
         self.assertTrue(logs, 'nothing below XDG_STATE_HOME')
 
+    def test_there_is_room_for_descriptors_from_the_start(self):
+        """The kernel makes room while all others wait, once there are threads."""
+        self.hello()
+        with open(f'/proc/{self.only_daemon()}/status', encoding='ascii') as status:
+            size = re.search(r'^FDSize:\s*(\d+)', status.read(), re.M)[1]
+        self.assertGreaterEqual(int(size), 4096)
+
     def test_version_needs_no_daemon(self):
         result = self.assertOk(self.vt('--version'))
         self.assertTrue(re.search(r'\d+\.\d+\.\d+', result.out), result.out)
