@@ -8,6 +8,8 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
 
+#include "daemon/base/near_files.h"
+
 namespace vt::cache {
 namespace {
 
@@ -80,6 +82,7 @@ const Value& Evaluator::Observe(const Observation& observation) {
 }
 
 std::vector<Value> Evaluator::Evaluate(const PathSet& path_set) {
+  const base::NearScope near;
   std::vector<Value> values;
   values.reserve(static_cast<size_t>(path_set.observations_size()));
   for (const Observation& observation : path_set.observations()) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/mutex.h"
+#include "daemon/base/near_files.h"
 #include "daemon/base/parallel.h"
 #include "daemon/base/path.h"
 
@@ -241,6 +242,7 @@ std::optional<std::vector<Value>> EvaluateFinished(
   size_t first = count;  // of those that changed: the first, every time
   std::string changed;
   base::ParallelFor(count, kAtOnce, [&](size_t from, size_t to) {
+    const base::NearScope near;
     for (size_t i = from; i < to; ++i) {
       std::string path;
       if (!evaluator.Evaluate(path_set.observations(static_cast<int>(i)),

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/consulted.h"
+#include "daemon/base/near_files.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/cache/obstacles.h"
@@ -110,6 +111,7 @@ LookupResult Search::Find(const Evaluation& before) {
 
 // Phase two where it is known what it came to. NOT_FOUND: to something else.
 absl::StatusOr<Hit> Search::TryAgain(const Evaluation& before) const {
+  const base::NearScope near;
   Hit hit;
   VT_ASSIGN_OR_RETURN(
       hit.path_set,
@@ -145,6 +147,7 @@ std::vector<Value> Search::Evaluate(const PathSet& path_set,
   if (base::NotesOfThread() == nullptr) {
     return evaluator_.Evaluate(path_set);
   }
+  const base::NearScope near;
   std::vector<Value> values(static_cast<size_t>(path_set.observations_size()));
   for (const std::vector<int>& indices : PartsOf(path_set)) {
     Evaluation::Part& part = evaluation->parts.emplace_back();

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <utility>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "daemon/base/file_clock.h"
 #include "daemon/base/fnv.h"
 #include "daemon/base/mutex.h"
+#include "daemon/base/near_files.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/fingerprint/content.h"
@@ -74,17 +76,41 @@ KnownContent KnownNow(const Sighting& seen, const base::Digest& content,
   return entry;
 }
 
+// What is known below one root. Thread-safe.
 struct RootTable {
-  std::string id;
-  DigestTable files;
+  explicit RootTable(std::string root_id) : id(std::move(root_id)) {}
+
+  // Puts `entry` for `path`, or nothing if `entry` is null.
+  void Update(const std::string& path, const KnownContent* entry)
+      ABSL_LOCKS_EXCLUDED(mutex);
+
+  const std::string id;
+  base::Mutex mutex;
+  DigestTable files ABSL_GUARDED_BY(mutex);
   // Paths whose entries differ from the database's.
-  absl::flat_hash_set<std::string> unsaved;
+  absl::flat_hash_set<std::string> unsaved ABSL_GUARDED_BY(mutex);
 };
+
+void RootTable::Update(const std::string& path, const KnownContent* entry) {
+  const uint64_t key = KeyOf(path);
+  std::string unsaved_path = path;  // made while nobody waits
+  base::MutexLock lock(&mutex);
+  if (entry == nullptr) {
+    if (files.Erase(key)) {
+      unsaved.insert(std::move(unsaved_path));
+    }
+    return;
+  }
+  files.Put(key, *entry);
+  if (entry->is_settled) {
+    unsaved.insert(std::move(unsaved_path));
+  }
+}
 
 // What Save has to write of one root.
 struct Unsaved {
   std::string root;
-  std::string id;
+  RootTable* table;
   absl::flat_hash_set<std::string> paths;
 };
 
@@ -146,7 +172,8 @@ Reading ReadOnce(const std::string& root, const std::string& path,
   // Not to hang on a pipe that took the file's place.
   const int flags =
       O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | (follow ? 0 : O_NOFOLLOW);
-  base::UniqueFd fd(::open(path.c_str(), flags));
+  const base::NearFiles::Place place = base::FindNear(path);
+  base::UniqueFd fd(::openat(place.directory, place.name, flags));
   const struct stat& st = reading.seen.status;
   if (!fd.is_valid() || !See(fd.get(), &reading.seen) || !S_ISREG(st.st_mode)) {
     return reading;
@@ -181,28 +208,45 @@ Reading Read(const std::string& root, const std::string& path, bool follow) {
 struct FileDigests::State {
   explicit State(store::Database* db) : database(db) {}
 
-  // Lock order: database_mutex, then mutex.
+  // Lock order: database_mutex, then mutex, then that of a table.
   base::Mutex database_mutex;
   store::Database* database ABSL_GUARDED_BY(database_mutex);
   base::Mutex mutex;
-  // By root; EXECUTED files outside of all are under "".
+  // By root; EXECUTED files outside of all are under "". None is ever removed.
   absl::flat_hash_map<std::string, std::unique_ptr<RootTable>> roots
       ABSL_GUARDED_BY(mutex);
-  uint64_t reads ABSL_GUARDED_BY(mutex) = 0;
+  std::atomic<uint64_t> reads = 0;
 
-  // Loads what is stored of `root`, once.
-  void Load(const std::string& root) ABSL_LOCKS_EXCLUDED(database_mutex, mutex);
-  // Puts `entry` for `path`, or nothing if `entry` is null.
-  void Update(const std::string& root, const std::string& path,
-              const KnownContent* entry) ABSL_LOCKS_EXCLUDED(mutex);
+  // The table of `root`; the first time with what is stored of it.
+  RootTable* Table(const std::string& root)
+      ABSL_LOCKS_EXCLUDED(database_mutex, mutex);
   std::vector<Unsaved> TakeUnsaved() ABSL_LOCKS_EXCLUDED(mutex);
-  // Adds the next paths from `*at`, as they are now, and moves it on.
-  void AddNext(const Unsaved& unsaved,
-               absl::flat_hash_set<std::string>::const_iterator* at,
-               store::Batch* batch) ABSL_LOCKS_EXCLUDED(mutex);
   absl::Status Write(const store::Batch& batch)
       ABSL_LOCKS_EXCLUDED(database_mutex);
 };
+
+namespace {
+
+// Adds the next paths from `*at`, as they are now, and moves it on.
+void AddNext(const Unsaved& unsaved,
+             absl::flat_hash_set<std::string>::const_iterator* at,
+             store::Batch* batch) {
+  // A lookup that waits for the lock waits for no more than these.
+  constexpr int kAtOnce = 256;
+  RootTable* const table = unsaved.table;
+  base::MutexLock lock(&table->mutex);
+  for (int i = 0; i < kAtOnce && *at != unsaved.paths.end(); ++i, ++*at) {
+    std::string key = absl::StrCat(table->id, **at);
+    const std::optional<KnownContent> entry = table->files.Find(KeyOf(**at));
+    if (entry.has_value() && entry->is_settled) {
+      batch->Put(store::Table::kFiles, std::move(key), Record(*entry));
+    } else {
+      batch->Delete(store::Table::kFiles, std::move(key));
+    }
+  }
+}
+
+}  // namespace
 
 std::string RootId(const std::string& root) {
   return std::string(Sha256(root).AsBytes().substr(0, 16));
@@ -226,18 +270,19 @@ FileDigests::FileDigests(store::Database* database)
     : state_(std::make_unique<State>(database)) {}
 FileDigests::~FileDigests() = default;
 
-void FileDigests::State::Load(const std::string& root) {
+RootTable* FileDigests::State::Table(const std::string& root) {
   {
     base::MutexLock lock(&mutex);
-    if (roots.contains(root)) {
-      return;
+    if (const auto found = roots.find(root); found != roots.end()) {
+      return found->second.get();
     }
   }
   base::MutexLock database_lock(&database_mutex);
-  auto table = std::make_unique<RootTable>();
-  table->id = RootId(root);
+  auto table = std::make_unique<RootTable>(RootId(root));
   if (database != nullptr) {
     const size_t skip = table->id.size();
+    base::MutexLock lock(&table->mutex);
+    DigestTable* const files = &table->files;
     const auto visit = [&](absl::string_view key, absl::string_view value) {
       FileIdentity stored;
       if (stored.ParseFromArray(value.data(), static_cast<int>(value.size()))) {
@@ -248,7 +293,7 @@ void FileDigests::State::Load(const std::string& root) {
         entry.contains_root = stored.contains_root();
         entry.is_settled = true;
         entry.known_since_ns = LastChange(entry.identity);
-        table->files.Put(KeyOf(key.substr(skip)), entry);
+        files->Put(KeyOf(key.substr(skip)), entry);
       }
       return true;
     };
@@ -256,31 +301,16 @@ void FileDigests::State::Load(const std::string& root) {
     database->Scan(store::Table::kFiles, table->id, visit).IgnoreError();
   }
   base::MutexLock lock(&mutex);
-  roots.emplace(root, std::move(table));
-}
-
-void FileDigests::State::Update(const std::string& root,
-                                const std::string& path,
-                                const KnownContent* entry) {
-  Load(root);
-  base::MutexLock lock(&mutex);
-  RootTable& table = *roots[root];
-  if (entry == nullptr) {
-    if (table.files.Erase(KeyOf(path))) {
-      table.unsaved.insert(path);
-    }
-    return;
-  }
-  table.files.Put(KeyOf(path), *entry);
-  if (entry->is_settled) {
-    table.unsaved.insert(path);
-  }
+  // Another thread may have come first.
+  return roots.try_emplace(root, std::move(table)).first->second.get();
 }
 
 FileState FileDigests::Look(const std::string& root, const std::string& path,
                             bool follow, bool want_content) {
   struct stat st = {};
-  if ((follow ? ::stat(path.c_str(), &st) : ::lstat(path.c_str(), &st)) != 0) {
+  const base::NearFiles::Place place = base::FindNear(path);
+  if (::fstatat(place.directory, place.name, &st,
+                follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0) {
     const int error = errno;
     base::NoteConsulted(path, follow);
     FileState state;
@@ -297,11 +327,12 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
     return state;
   }
 
-  state_->Load(root);
+  RootTable* const table = state_->Table(root);
   std::optional<KnownContent> known;
   {
-    base::MutexLock lock(&state_->mutex);
-    known = state_->roots[root]->files.Find(KeyOf(path));
+    const uint64_t key = KeyOf(path);
+    base::MutexLock lock(&table->mutex);
+    known = table->files.Find(key);
   }
   if (known.has_value() && !(known->identity == IdentityOf(st))) {
     known.reset();
@@ -314,10 +345,7 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
   }
 
   const Reading reading = Read(root, path, follow);
-  {
-    base::MutexLock lock(&state_->mutex);
-    ++state_->reads;
-  }
+  state_->reads.fetch_add(1, std::memory_order_relaxed);
   if (!reading.ok) {
     state.type = Value::UNREADABLE;
     return state;
@@ -326,7 +354,7 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
   state.content = reading.content;
   state.contains_root = reading.contains_root;
   if (!reading.is_steady) {
-    state_->Update(root, path, nullptr);
+    table->Update(path, nullptr);
     return state;
   }
   KnownContent entry =
@@ -337,7 +365,7 @@ FileState FileDigests::Look(const std::string& root, const std::string& path,
         std::min(entry.known_since_ns, known->known_since_ns);
   }
   state.known_since_ns = entry.known_since_ns;
-  state_->Update(root, path, &entry);
+  table->Update(path, &entry);
   return state;
 }
 
@@ -345,37 +373,20 @@ void FileDigests::Remember(const std::string& root, const std::string& path,
                            const Sighting& seen, const base::Digest& content,
                            bool contains_root) {
   const KnownContent entry = KnownNow(seen, content, contains_root);
-  state_->Update(root, path, entry.is_settled ? &entry : nullptr);
+  state_->Table(root)->Update(path, entry.is_settled ? &entry : nullptr);
 }
 
 std::vector<Unsaved> FileDigests::State::TakeUnsaved() {
   std::vector<Unsaved> out;
   base::MutexLock lock(&mutex);
   for (auto& [root, table] : roots) {
+    base::MutexLock table_lock(&table->mutex);
     if (!table->unsaved.empty()) {
       // Not emptied: it would keep room for as many.
-      out.push_back({root, table->id, std::exchange(table->unsaved, {})});
+      out.push_back({root, table.get(), std::exchange(table->unsaved, {})});
     }
   }
   return out;
-}
-
-void FileDigests::State::AddNext(
-    const Unsaved& unsaved,
-    absl::flat_hash_set<std::string>::const_iterator* at, store::Batch* batch) {
-  // A lookup that waits for the lock waits for no more than these.
-  constexpr int kAtOnce = 256;
-  base::MutexLock lock(&mutex);
-  const DigestTable& files = roots[unsaved.root]->files;
-  for (int i = 0; i < kAtOnce && *at != unsaved.paths.end(); ++i, ++*at) {
-    std::string key = absl::StrCat(unsaved.id, **at);
-    const std::optional<KnownContent> entry = files.Find(KeyOf(**at));
-    if (entry.has_value() && entry->is_settled) {
-      batch->Put(store::Table::kFiles, std::move(key), Record(*entry));
-    } else {
-      batch->Delete(store::Table::kFiles, std::move(key));
-    }
-  }
 }
 
 absl::Status FileDigests::State::Write(const store::Batch& batch) {
@@ -387,11 +398,11 @@ absl::Status FileDigests::Save() {
   for (const Unsaved& unsaved : state_->TakeUnsaved()) {
     store::Batch root;
     root.Put(store::Table::kMeta, absl::StrCat("root:", unsaved.root),
-             unsaved.id);
+             unsaved.table->id);
     VT_RETURN_IF_ERROR(state_->Write(root));
     for (auto at = unsaved.paths.begin(); at != unsaved.paths.end();) {
       store::Batch batch;
-      state_->AddNext(unsaved, &at, &batch);
+      AddNext(unsaved, &at, &batch);
       // What is lost with a failure is hashed again after the next start.
       VT_RETURN_IF_ERROR(state_->Write(batch));
     }
@@ -408,14 +419,14 @@ void FileDigests::Forget() {
   base::MutexLock lock(&state_->mutex);
   // The tables themselves stay: a Look may be on its way to one.
   for (auto& [root, table] : state_->roots) {
+    base::MutexLock table_lock(&table->mutex);
     table->files.Clear();
     table->unsaved.clear();
   }
 }
 
 uint64_t FileDigests::reads() const {
-  base::MutexLock lock(&state_->mutex);
-  return state_->reads;
+  return state_->reads.load(std::memory_order_relaxed);
 }
 
 }  // namespace vt::fingerprint

@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
+#include "daemon/base/near_files.h"
 #include "daemon/track/decoder.h"
 #include "daemon/track/not_stored.h"
 
@@ -239,7 +240,10 @@ void Decoder::FinishRecords() {
   }
   arena_->SetFlags(kFlagClosed);
   source_ = {};
-  TakeRecords(/*is_last=*/true);
+  {
+    const base::NearScope near;
+    TakeRecords(/*is_last=*/true);
+  }
   set_.signed_records = reader_->count();
   if (arena_->is_lost()) {
     log_.AddFlaw(kTrackingIncomplete, "too many file accesses to be recorded");

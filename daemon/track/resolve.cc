@@ -2,6 +2,7 @@
 
 #include "daemon/track/resolve.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 
+#include "daemon/base/near_files.h"
 #include "daemon/base/path.h"
 
 namespace vt::track {
@@ -104,7 +106,9 @@ void Resolver::Finish(const std::string& path, const Hidden* hidden,
     out->kind = Resolved::Kind::kNoFile;
   } else if (hidden != nullptr && (*hidden)(out->path)) {
     out->kind = Resolved::Kind::kMissing;
-  } else if (::lstat(out->path.c_str(), &out->status) == 0) {
+  } else if (const base::NearFiles::Place place = base::FindNear(out->path);
+             ::fstatat(place.directory, place.name, &out->status,
+                       AT_SYMLINK_NOFOLLOW) == 0) {
     out->kind = Resolved::Kind::kFound;
   } else {
     out->kind = errno == ENOENT || errno == ENOTDIR ? Resolved::Kind::kMissing
