@@ -220,6 +220,8 @@ void Decoder::Change(const Task& task, const Name& name, enum Change change,
   if (Find(task, name, &at)) {
     if (change == Change::kCreate) {
       ProbeNew(at);
+    } else if (change == Change::kMode && at.found()) {
+      foreign_.ExpectAttributes(at.path);
     }
     Mutate(task, at, change, makes_link, mode);
   }

@@ -21,10 +21,11 @@ namespace vt::track {
 namespace {
 
 // IN_MODIFY also stands between two ends of writing, which the kernel would
-// else tell as one; an end without it has changed nothing.
-constexpr uint32_t kMask = IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_FROM |
-                           IN_MOVED_TO | IN_DELETE | IN_ONLYDIR |
-                           IN_DONT_FOLLOW;
+// else tell as one; an end without it has changed nothing. Making, writing,
+// truncating, linking and renaming a file are no IN_ATTRIB of its name (6.18).
+constexpr uint32_t kMask = IN_CLOSE_WRITE | IN_MODIFY | IN_ATTRIB |
+                           IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE |
+                           IN_ONLYDIR | IN_DONT_FOLLOW;
 // Of the watches that a user may have (8192 on small machines).
 constexpr size_t kMaxWatches = 2048;
 // The queue holds 16384 events; most changes make two or three.
@@ -128,6 +129,12 @@ void ForeignChanges::ExpectTruncation(const std::string& path) {
   }
 }
 
+void ForeignChanges::ExpectAttributes(const std::string& path) {
+  if (Counts* const counts = Of(path)) {
+    ++counts->attributes.expected;
+  }
+}
+
 // What is watched is the directory, not its name.
 void ForeignChanges::Forget(const std::string& directory) {
   if (!watches_.contains(directory)) {
@@ -179,9 +186,8 @@ void ForeignChanges::Carry(const std::string& from, const std::string& to) {
     Counts& after = counts_[to];
     after.is_tainted = after.is_tainted || before.is_changed();
     after.is_truncated = after.is_truncated || before.is_truncated;
-    if (before.writes.expected > before.writes.seen) {
-      after.writes.expected += before.writes.expected - before.writes.seen;
-    }
+    after.writes.expected += before.writes.outstanding();
+    after.attributes.expected += before.attributes.outstanding();
   }
 }
 
@@ -262,6 +268,7 @@ void ForeignChanges::Handle(int watch, uint32_t mask, absl::string_view name) {
   counts.is_modified |= (mask & IN_MODIFY) != 0 && !counts.is_truncated &&
                         counts.writes.seen >= counts.writes.expected;
   counts.writes.seen += (mask & IN_CLOSE_WRITE) != 0 ? 1 : 0;
+  counts.attributes.seen += (mask & IN_ATTRIB) != 0 ? 1 : 0;
   counts.arrivals.seen += (mask & IN_MOVED_TO) != 0 ? 1 : 0;
   counts.departures.seen += (mask & (IN_DELETE | IN_MOVED_FROM)) != 0 ? 1 : 0;
 }

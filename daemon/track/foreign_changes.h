@@ -6,13 +6,14 @@
 // whatever there is more of by inotify is somebody else's.
 //
 // Counted by name: descriptors closed that could write, names that came by a
-// rename, names that went; and a file is modified only while the action has it
-// open. An own call that then fails is one too many expected, and hides one of
-// somebody else's; never the other way round: what is called foreign is. Who
-// has a file open when the action ends has not been counted
-// (StaysOpenForWriting). Not seen: chmod(2), and what is done through another
-// hard link; truncate(2) while the action has the file open; what goes through
-// no kernel of this machine (network, FUSE). docs/TRACKING.md.
+// rename, names that went, new attributes (permissions, times, owner); and a
+// file is modified only while the action has it open. An own call that then
+// fails is one too many expected, and hides one of somebody else's; never the
+// other way round: what is called foreign is. Who has a file open when the
+// action ends has not been counted (StaysOpenForWriting). Not seen: what is
+// done through another hard link; truncate(2) while the action has the file
+// open; what goes through no kernel of this machine (network, FUSE).
+// docs/TRACKING.md.
 
 #pragma once
 
@@ -43,6 +44,8 @@ class ForeignChanges {
   void Watch(const std::string& path);
   void ExpectWrite(const std::string& path);       // opened for writing
   void ExpectTruncation(const std::string& path);  // without a descriptor
+  // chmod(2), chown(2), utimensat(2), setxattr(2) and their kin.
+  void ExpectAttributes(const std::string& path);
   void ExpectRemoval(const std::string& path);
   void ExpectDirectory(const std::string& path);  // mkdir
   // `from` becomes `to`; a link to it made under this name likewise.
@@ -68,15 +71,17 @@ class ForeignChanges {
     int expected = 0;
     int seen = 0;
     bool is_exceeded() const { return seen > expected; }
+    int outstanding() const { return is_exceeded() ? 0 : expected - seen; }
   };
   struct Counts {
-    Count writes, arrivals, departures;
+    Count writes, arrivals, departures, attributes;
     bool is_truncated = false;  // by the action, without a descriptor
     bool is_modified = false;   // while the action did not have it open
     bool is_tainted = false;    // it came of something that others had changed
     bool is_changed() const {
       return is_tainted || is_modified || writes.is_exceeded() ||
-             arrivals.is_exceeded() || departures.is_exceeded();
+             arrivals.is_exceeded() || departures.is_exceeded() ||
+             attributes.is_exceeded();
     }
   };
 

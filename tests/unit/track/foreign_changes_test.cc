@@ -45,6 +45,12 @@ class ForeignChangesTest : public testing::Test {
   void Remove(const std::string& name) const {
     ASSERT_EQ(::remove(At(name).c_str()), 0);
   }
+  // Each time to another one.
+  void ChangeMode(const std::string& name) const {
+    struct stat st = {};
+    ASSERT_EQ(::stat(At(name).c_str(), &st), 0);
+    ASSERT_EQ(::chmod(At(name).c_str(), (st.st_mode & 07777) ^ 0100), 0);
+  }
   void OwnDirectory(const std::string& name) {
     foreign_.ExpectDirectory(At(name));
     ASSERT_EQ(::mkdir(At(name).c_str(), 0755), 0);
@@ -151,6 +157,43 @@ TEST_F(ForeignChangesTest, AFileThatIsPutIntoItsPlaceIsSeen) {
   Write("other");
   Rename("other", "a");
   EXPECT_TRUE(IsChanged("a"));
+}
+
+TEST_F(ForeignChangesTest, ForeignPermissionsAreSeen) {
+  OwnWrite("a");
+  EXPECT_FALSE(IsChanged("a"));
+  ChangeMode("a");
+  EXPECT_TRUE(IsChanged("a"));
+  OwnWrite("draft");
+  ChangeMode("draft");
+  OwnRename("draft", "b");
+  EXPECT_TRUE(IsChanged("b"));
+  OwnDirectory("out");
+  EXPECT_FALSE(IsChanged("out"));
+  ChangeMode("out");
+  EXPECT_TRUE(IsChanged("out"));
+}
+
+TEST_F(ForeignChangesTest, OwnPermissionsAreNobodyElses) {
+  OwnWrite("draft");
+  foreign_.ExpectAttributes(At("draft"));
+  ChangeMode("draft");
+  OwnRename("draft", "a");
+  EXPECT_FALSE(IsChanged("a"));
+  foreign_.ExpectAttributes(At("a"));
+  ChangeMode("a");
+  EXPECT_FALSE(IsChanged("a"));
+  ChangeMode("a");
+  EXPECT_TRUE(IsChanged("a"));
+}
+
+// Another thread renames it first: the event has the name that it has then.
+TEST_F(ForeignChangesTest, OwnPermissionsMayComeUnderTheNextName) {
+  OwnWrite("draft");
+  foreign_.ExpectAttributes(At("draft"));
+  OwnRename("draft", "a");
+  ChangeMode("a");
+  EXPECT_FALSE(IsChanged("a"));
 }
 
 TEST_F(ForeignChangesTest, WhoRemovesItIsKnown) {
