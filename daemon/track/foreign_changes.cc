@@ -112,9 +112,17 @@ void ForeignChanges::Watch(const std::string& path) {
   }
 }
 
+// One more of the same kind may be told as one with the last, if that is the
+// last that was not read: an own one would then hide a foreign one.
 ForeignChanges::Counts* ForeignChanges::Of(const std::string& path) {
   Watch(path);
-  return IsInRoot(path) ? &counts_[path] : nullptr;
+  if (!IsInRoot(path)) {
+    return nullptr;
+  }
+  if (counts_.contains(path)) {
+    Read();
+  }
+  return &counts_[path];
 }
 
 void ForeignChanges::ExpectWrite(const std::string& path) {

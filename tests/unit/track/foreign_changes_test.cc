@@ -187,6 +187,39 @@ TEST_F(ForeignChangesTest, OwnPermissionsAreNobodyElses) {
   EXPECT_TRUE(IsChanged("a"));
 }
 
+// The kernel tells two equal events in a row as one.
+TEST_F(ForeignChangesTest, OwnOnesOfAKindHideNoForeignOne) {
+  for (int i = 0; i < 2; ++i) {
+    foreign_.ExpectWrite(At("a"));
+    ::close(::open(At("a").c_str(), O_CREAT | O_WRONLY, 0644));
+  }
+  Write("a");
+  EXPECT_TRUE(IsChanged("a"));
+  OwnWrite("b");
+  for (int i = 0; i < 2; ++i) {
+    foreign_.ExpectAttributes(At("b"));
+    ChangeMode("b");
+  }
+  EXPECT_FALSE(IsChanged("b"));
+  ChangeMode("b");
+  EXPECT_TRUE(IsChanged("b"));
+  OwnWrite("c");
+  ChangeMode("c");
+  foreign_.ExpectAttributes(At("c"));
+  ChangeMode("c");
+  EXPECT_TRUE(IsChanged("c"));
+  for (int i = 0; i < 2; ++i) {
+    foreign_.Watch(At("d"));
+    ASSERT_EQ(::symlink("text", At("d").c_str()), 0);
+    foreign_.ExpectRemoval(At("d"));
+    Remove("d");
+  }
+  ASSERT_EQ(::symlink("text", At("d").c_str()), 0);
+  EXPECT_FALSE(IsChanged("d"));
+  Remove("d");
+  EXPECT_TRUE(IsChanged("d"));
+}
+
 // Another thread renames it first: the event has the name that it has then.
 TEST_F(ForeignChangesTest, OwnPermissionsMayComeUnderTheNextName) {
   OwnWrite("draft");
