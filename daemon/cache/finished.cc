@@ -131,10 +131,11 @@ class FinishedEvaluator {
     return state.known_since_ns != 0 && state.known_since_ns <= started_ns_;
   }
 
-  // What counts of a directory, other than its entries, does not change its
-  // times alone; and entries come and go all the time.
   bool FileIsUnchanged(const std::string& path, bool is_executed,
                        Value::Type type, std::string* changed) const {
+    if (type == Value::DIRECTORY) {
+      return !HasComeAsDirectory(path) || Changed(path, changed);
+    }
     if (type != Value::FILE && type != Value::SYMLINK) {
       return true;
     }
@@ -170,6 +171,22 @@ class FinishedEvaluator {
         world_.root, fingerprint::AbsolutePath(world_.root, path),
         /*follow=*/false, /*want_content=*/false);
     return state.mtime_ns < start_tick_ns_ || Changed(path, changed);
+  }
+
+  // Whether it was made or moved there since the start: in the place of a link
+  // or file that the action saw. Entries come and go all the time, and that
+  // changes both its times; a renaming only the one.
+  bool HasComeAsDirectory(const std::string& path) const {
+    const std::string name = fingerprint::AbsolutePath(world_.root, path);
+    struct statx st = {};
+    if (::statx(AT_FDCWD, name.c_str(), AT_SYMLINK_NOFOLLOW,
+                STATX_BASIC_STATS | STATX_BTIME, &st) != 0) {
+      return true;
+    }
+    return ((st.stx_mask & STATX_BTIME) != 0 &&
+            ToNs(st.stx_btime) >= start_tick_ns_) ||
+           (ToNs(st.stx_ctime) >= start_tick_ns_ &&
+            ToNs(st.stx_mtime) < start_tick_ns_);
   }
 
   // Whether the name is younger than the start: made, renamed or linked. A

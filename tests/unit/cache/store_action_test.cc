@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "daemon/base/consulted.h"
 #include "daemon/base/file_clock.h"
@@ -39,6 +40,18 @@ class StoreActionTest : public CacheTest {
         absl::ToUnixNanos(workspace->finished.started);
   }
 };
+
+// The action starts after what was done to `path`, and before whatever is done
+// from now on.
+void StartsAfter(const std::string& path, Workspace* workspace) {
+  struct stat st = {};
+  ASSERT_EQ(::lstat(workspace->Path(path).c_str(), &st), 0);
+  int64_t now_ns = 0;
+  while ((now_ns = base::ReadFileClock().now_ns) <= base::ToNs(st.st_ctim)) {
+  }
+  workspace->finished.started = absl::FromUnixNanos(now_ns);
+  workspace->finished.started_file_clock_ns = now_ns;
+}
 
 // What is read twice may be changed in between; and a store is half of what a
 // cold run costs beside its tasks.
@@ -153,11 +166,36 @@ TEST_F(StoreActionTest, AnOutputTooLargeForMemoryIsNotStored) {
 
 TEST_F(StoreActionTest, ADirectoryThatOnlyGainedEntriesIsUnchanged) {
   Workspace app(Clone("app"));
-  StartedLongAgo(&app);
   app.Write("src/a", "");
   app.Observes(Observation::METADATA, "src");
   app.Observes(Observation::EXISTENCE, "src");
+  StartsAfter("src", &app);
+  app.Write("src/b", "");
   EXPECT_EQ(TryStore(&app), "");
+}
+
+// race.py, seed 31016: what the action was told of was a link.
+TEST_F(StoreActionTest, ADirectoryThatTookThePlaceOfAnInputIsNotStored) {
+  for (const Observation::Kind kind :
+       {Observation::LINK, Observation::METADATA, Observation::EXISTENCE,
+        Observation::CONTENT}) {
+    for (const bool is_moved : {false, true}) {
+      Workspace app(Clone(absl::StrCat("app", kind, is_moved)));
+      app.Write("old/a", "");
+      std::filesystem::create_symlink("nowhere", app.Path("link"));
+      app.Observes(kind, "link");
+      app.finished.found["link"] = Found::kThere;
+      StartsAfter("link", &app);
+      std::filesystem::remove(app.Path("link"));
+      if (is_moved) {
+        std::filesystem::rename(app.Path("old"), app.Path("link"));
+      } else {
+        std::filesystem::create_directory(app.Path("link"));
+      }
+      EXPECT_EQ(TryStore(&app), "INPUT_CHANGED link")
+          << Observation::Kind_Name(kind) << is_moved;
+    }
+  }
 }
 
 TEST_F(StoreActionTest, WhatLookupHadReadBeforeTheStartIsUnchanged) {
