@@ -14,6 +14,7 @@
 
 #include "daemon/base/file.h"
 #include "daemon/base/file_clock.h"
+#include "daemon/base/open_writers.h"
 #include "daemon/base/path.h"
 #include "daemon/base/status.h"
 #include "daemon/base/unique_fd.h"
@@ -152,7 +153,7 @@ class Capture {
     }
     VT_ASSIGN_OR_RETURN(const std::string bytes,
                         ReadAll(fd.get(), static_cast<size_t>(size)));
-    if (!fingerprint::IsAsSeen(fd.get(), seen)) {
+    if (!IsAtRest(fd.get(), seen)) {
       return absl::AbortedError("it was still being written");
     }
 
@@ -171,6 +172,14 @@ class Capture {
         contains_root ? fingerprint::Sha256(bytes) : content;
     output->set_blob(std::string(digest.AsBytes()));
     return blobs_.Put(digest, bytes);
+  }
+
+  // Once it is read. In this order: who truncates it shows the new size first,
+  // and the new times when all blocks are freed, a millisecond later (ext4,
+  // ext4_setattr; with `discard` on the disk); until then it is open.
+  static bool IsAtRest(int fd, const Sighting& seen) {
+    return base::FindOpenWriters(fd) != base::OpenWriters::kSome &&
+           fingerprint::IsAsSeen(fd, seen);
   }
 
   // A file whose content is known and has not changed meanwhile.
@@ -202,7 +211,7 @@ class Capture {
     }
     const auto size = static_cast<uint64_t>(seen.status.st_size);
     VT_RETURN_IF_ERROR(blobs_.PutFile(digest, fd, size));
-    if (!fingerprint::IsAsSeen(fd, seen)) {
+    if (!IsAtRest(fd, seen)) {
       return absl::AbortedError("it was still being written");
     }
     captured.names_root = captured.names_root || finder.found();

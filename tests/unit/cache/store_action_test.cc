@@ -4,6 +4,7 @@
 
 #include "daemon/cache/store_action.h"
 
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -14,6 +15,7 @@
 
 #include "daemon/base/consulted.h"
 #include "daemon/base/file_clock.h"
+#include "daemon/base/unique_fd.h"
 #include "tests/unit/cache/cache_fixture.h"
 #include "tests/unit/cache/fault_injecting_database.h"
 
@@ -289,6 +291,17 @@ TEST_F(StoreActionTest, WhatWasMadeOfALeftoverCountsForItAndForItsSuccessor) {
   EXPECT_TRUE(Hits(app));
   app.Write("state", "by hand");
   EXPECT_FALSE(Hits(app));
+}
+
+// race.py, seed 31034: it was being truncated, with its old times still.
+TEST_F(StoreActionTest, AnOutputThatSomebodyCanWriteIsNotStored) {
+  Workspace app(Clone("app"));
+  app.Write("out.js", "made");
+  app.finished.outputs = {"out.js"};
+  const base::UniqueFd writer(
+      ::open(app.Path("out.js").c_str(), O_WRONLY | O_CLOEXEC));
+  ASSERT_TRUE(writer.is_valid());
+  EXPECT_EQ(TryStore(&app), "OUTPUT_CHANGED out.js");
 }
 
 TEST_F(StoreActionTest, AnOutputThatIsYoungerThanTheEndIsNotStored) {
