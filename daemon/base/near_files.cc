@@ -35,11 +35,11 @@ NearFiles::Place NearFiles::Find(const std::string& path) {
   if (path.compare(0, length, directory_) != 0) {
     directory_.assign(path, 0, length);
     fd_ = UniqueFd();
-    is_open_ = false;
+    is_tried_ = false;
     return whole;
   }
-  if (!is_open_) {
-    is_open_ = true;
+  if (!is_tried_) {
+    is_tried_ = true;
     fd_ = UniqueFd(::open(directory_.c_str(), kFlags));
   }
   return fd_.is_valid() ? Place{fd_.get(), name} : whole;

@@ -33,7 +33,7 @@ class NearFiles {
  private:
   std::string directory_;  // of the last path, with its slash
   UniqueFd fd_;            // of it, from the second path on
-  bool is_open_ = false;   // or was tried
+  bool is_tried_ = false;  // to open it
 };
 
 // While it lives, files that this thread looks at are near each other: a pass.

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -173,36 +174,47 @@ class FinishedEvaluator {
     return state.mtime_ns < start_tick_ns_ || Changed(path, changed);
   }
 
-  // Whether it was made or moved there since the start: in the place of a link
-  // or file that the action saw. Entries come and go all the time, and that
-  // changes both its times; a renaming only the one.
-  bool HasComeAsDirectory(const std::string& path) const {
+  struct Stamps {
+    int64_t modified_ns;
+    int64_t changed_ns;
+    std::optional<int64_t> born_ns;  // where the file system knows
+  };
+
+  // Of what stands at `path` itself. nullopt: it cannot be looked at.
+  std::optional<Stamps> StampsOf(const std::string& path) const {
     const std::string name = fingerprint::AbsolutePath(world_.root, path);
     struct statx st = {};
     if (::statx(AT_FDCWD, name.c_str(), AT_SYMLINK_NOFOLLOW,
                 STATX_BASIC_STATS | STATX_BTIME, &st) != 0) {
-      return true;
+      return std::nullopt;
     }
-    return ((st.stx_mask & STATX_BTIME) != 0 &&
-            ToNs(st.stx_btime) >= start_tick_ns_) ||
-           (ToNs(st.stx_ctime) >= start_tick_ns_ &&
-            ToNs(st.stx_mtime) < start_tick_ns_);
+    Stamps stamps = {ToNs(st.stx_mtime), ToNs(st.stx_ctime), std::nullopt};
+    if ((st.stx_mask & STATX_BTIME) != 0) {
+      stamps.born_ns = ToNs(st.stx_btime);
+    }
+    return stamps;
+  }
+
+  // Whether it was made or moved there since the start: in the place of a link
+  // or file that the action saw. Entries come and go all the time, and that
+  // changes both its times; a renaming only the one.
+  bool HasComeAsDirectory(const std::string& path) const {
+    const std::optional<Stamps> stamps = StampsOf(path);
+    return !stamps.has_value() ||
+           (stamps->born_ns.has_value() &&
+            *stamps->born_ns >= start_tick_ns_) ||
+           (stamps->changed_ns >= start_tick_ns_ &&
+            stamps->modified_ns < start_tick_ns_);
   }
 
   // Whether the name is younger than the start: made, renamed or linked. A
   // change of what is there moves mtime and ctime to the same moment.
   bool HasJustCome(const std::string& path) const {
-    const std::string name = fingerprint::AbsolutePath(world_.root, path);
-    struct statx st = {};
-    if (::statx(AT_FDCWD, name.c_str(), AT_SYMLINK_NOFOLLOW,
-                STATX_BASIC_STATS | STATX_BTIME, &st) != 0) {
-      return true;
-    }
-    const int64_t ctime = ToNs(st.stx_ctime);
-    const bool knows_birth = (st.stx_mask & STATX_BTIME) != 0;
-    return ctime >= start_tick_ns_ &&
-           (!knows_birth || ToNs(st.stx_btime) >= start_tick_ns_ ||
-            ctime != ToNs(st.stx_mtime));
+    const std::optional<Stamps> stamps = StampsOf(path);
+    return !stamps.has_value() || (stamps->changed_ns >= start_tick_ns_ &&
+                                   (!stamps->born_ns.has_value() ||
+                                    *stamps->born_ns >= start_tick_ns_ ||
+                                    stamps->changed_ns != stamps->modified_ns));
   }
 
   // Explicit inputs count as they were before the run, if the caller looked
