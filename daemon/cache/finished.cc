@@ -83,6 +83,9 @@ class FinishedEvaluator {
     }
     FileState seen;
     *value = fingerprint::Observe(observation, world_, &seen);
+    if (!IsAtRest(observation, seen)) {
+      return Changed(observation.path(), changed);
+    }
     if (observation.kind() == Observation::PROGRAM) {
       return value->type() == Value::MISSING || IsFromBefore(seen) ||
              WasReadBefore(seen) || Changed(observation.path(), changed);
@@ -126,6 +129,20 @@ class FinishedEvaluator {
 
   bool IsFromBefore(const FileState& state) const {
     return state.type != Value::MISSING && state.ctime_ns < start_tick_ns_;
+  }
+
+  // Its time is not to be believed while somebody truncates it (sighting.h).
+  bool IsAtRest(const Observation& observation, const FileState& seen) const {
+    if (seen.type != Value::FILE) {
+      return true;
+    }
+    if (observation.kind() == Observation::METADATA) {
+      const std::string name =
+          fingerprint::AbsolutePath(world_.root, observation.path());
+      return fingerprint::IsAtRest(base::FindNear(name), seen.size,
+                                   seen.ctime_ns);
+    }
+    return !seen.content.has_value() || seen.known_since_ns != 0;
   }
 
   bool WasReadBefore(const FileState& state) const {

@@ -174,9 +174,8 @@ class Capture {
     return blobs_.Put(digest, bytes);
   }
 
-  // Once it is read. In this order: who truncates it shows the new size first,
-  // and the new times when all blocks are freed, a millisecond later (ext4,
-  // ext4_setattr; with `discard` on the disk); until then it is open.
+  // Once it is read. Who has it open may have mapped it: what is written
+  // through a mapping changes no time until the page has been cleaned.
   static bool IsAtRest(int fd, const Sighting& seen) {
     return base::FindOpenWriters(fd) != base::OpenWriters::kSome &&
            fingerprint::IsAsSeen(fd, seen);

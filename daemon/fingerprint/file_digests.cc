@@ -189,17 +189,27 @@ Reading ReadOnce(const std::string& root, const std::string& path,
   return reading;
 }
 
-// A file that never rests gives the digest of the last try, which nothing will
-// ever equal, and is not remembered.
+// What a file has of which half was read before a change: equal to nothing.
+base::Digest UnknownContent() {
+  static std::atomic<uint64_t> count = 0;
+  HashingSink sink;
+  sink.Number("unknown", count.fetch_add(1, std::memory_order_relaxed));
+  sink.Number("process", static_cast<uint64_t>(::getpid()));
+  sink.Number("time", static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
+  return sink.Finish();
+}
+
+// A file that never rests has unknown content, and is not remembered.
 Reading Read(const std::string& root, const std::string& path, bool follow) {
   constexpr int kTries = 3;
   Reading reading;
   for (int i = 0; i < kTries; ++i) {
     reading = ReadOnce(root, path, follow);
     if (!reading.ok || reading.is_steady) {
-      break;
+      return reading;
     }
   }
+  reading.content = UnknownContent();
   return reading;
 }
 

@@ -39,10 +39,13 @@ struct FileState {
   uint64_t size = 0;
   int64_t mtime_ns = 0;
   int64_t ctime_ns = 0;
-  std::optional<base::Digest> content;  // FILE, if asked for
-  bool contains_root = false;           // with content
+  // FILE, if asked for. Of one that did not rest while it was read: one that
+  // nothing else has.
+  std::optional<base::Digest> content;
+  bool contains_root = false;  // with content
   // With content: a moment (ns since 1970) from which on the file has had this
-  // content, as far as this daemon can prove. 0 for anything else.
+  // content, as far as this daemon can prove. 0 for anything else, and for one
+  // that did not rest.
   int64_t known_since_ns = 0;
 };
 

@@ -7,6 +7,9 @@
 
 #include <sys/stat.h>
 
+#include <cstdint>
+
+#include "daemon/base/near_files.h"
 #include "daemon/fingerprint/digest_table.h"
 
 namespace vt::fingerprint {
@@ -30,8 +33,15 @@ struct Sighting {
 // bytes are written: so nobody may be able to write just now.
 bool See(int fd, Sighting* sighting);
 
-// Whether the file behind `fd` still has the identity that was `seen`.
+// Whether the file behind `fd` still has the identity that was `seen`: what was
+// read of it in between is what it had then. Waits for who is about to truncate
+// it, on ext4 as long as it takes to free its blocks; else 0.3 us.
 bool IsAsSeen(int fd, const Sighting& seen);
+
+// Whether the regular file at `place` has this size and ctime also when nobody
+// is about to truncate it. True where it cannot be opened for reading. 2 us.
+bool IsAtRest(const base::NearFiles::Place& place, uint64_t size,
+              int64_t ctime_ns);
 
 // Whether the kernel gives each change of the file behind `fd`, whose status
 // was just looked at, a time of its own (Linux 6.13,

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <thread>
 
 #include "daemon/base/consulted.h"
 #include "daemon/base/file_clock.h"
@@ -91,6 +92,27 @@ TEST_F(StoreActionTest, AnInputThatChangedMeanwhileIsNotStored) {
     EXPECT_EQ(TryStore(&app), "INPUT_CHANGED a.ts");
     app.finished.own_changes = {"a.ts"};
     EXPECT_EQ(TryStore(&app), "");
+  }
+}
+
+// The new size is there before the new times.
+TEST_F(StoreActionTest, AnInputThatIsBeingTruncatedIsNotStored) {
+  const std::string large(32 << 20, 'x');
+  for (const Observation::Kind kind :
+       {Observation::CONTENT, Observation::METADATA}) {
+    Workspace app(Clone("app"));
+    app.Write("a.ts", large);
+    app.Observes(kind, "a.ts");
+    StartsAfter("a.ts", &app);
+    const std::string path = app.Path("a.ts");
+    std::thread somebody([&] { ::truncate(path.c_str(), 1000); });
+    struct stat st = {};
+    do {
+      ::lstat(path.c_str(), &st);
+    } while (st.st_size != 1000);
+    EXPECT_EQ(TryStore(&app), "INPUT_CHANGED a.ts");
+    somebody.join();
+    EXPECT_FALSE(Hits(app));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
 
@@ -68,6 +69,25 @@ TEST_F(FileDigestsTest, TellsWhatStandsAtAPath) {
   EXPECT_EQ(Look(&files_, "none").type, Value::MISSING);
   EXPECT_EQ(Look(&files_, "file/below").type, Value::MISSING);
   EXPECT_EQ(Look(&files_, "loop", /*follow=*/true).type, Value::MISSING);
+}
+
+// Its new size is there before its new times.
+TEST_F(FileDigestsTest, WhatIsBeingTruncatedHasNotTheTimesOfBefore) {
+  for (const off_t size : {0, 1000}) {
+    Write("file", std::string(32 << 20, 'x'));
+    const FileState before = Look(&files_, "file");
+    std::thread somebody([&] { ::truncate(Path("file").c_str(), size); });
+    FileState now;
+    do {
+      now = files_.Look(Root(), Path("file"), /*follow=*/false,
+                        /*want_content=*/false);
+    } while (now.size == before.size);
+    now = Look(&files_, "file");
+    EXPECT_TRUE(now.ctime_ns > before.ctime_ns || now.known_since_ns == 0);
+    somebody.join();
+    EXPECT_EQ(Look(&files_, "file").content,
+              Sha256(std::string(static_cast<size_t>(size), 'x')));
+  }
 }
 
 TEST_F(FileDigestsTest, AnOldFileIsReadOnce) {
