@@ -31,14 +31,16 @@ constexpr absl::Duration kProbeInterval = absl::Seconds(5);
 
 }  // namespace
 
-ActionCacheImpl::ActionCacheImpl(std::unique_ptr<store::Database> database,
+ActionCacheImpl::ActionCacheImpl(const std::string& directory,
+                                 std::unique_ptr<store::Database> database,
                                  BlobStore blobs, std::string notice,
                                  std::function<absl::Time()> now)
     : now_(now != nullptr ? std::move(now) : absl::Now),
       database_(std::move(database)),
       blobs_(std::move(blobs)),
       notice_(std::move(notice)),
-      files_(database_.get()) {
+      files_(database_.get()),
+      staged_(directory) {
   absl::StatusOr<Totals> totals =
       LoadRecord<Totals>(*database_, store::Table::kMeta, kTotalsKey);
   if (totals.ok()) {
@@ -151,7 +153,7 @@ absl::Status ActionCacheImpl::Restore(const ActionKey& key, const Hit& hit,
     return absl::UnavailableError("the cache is closed");
   }
   return NoteLoss(RestoreOutputs({key.root, key.umask}, hit.result, blobs_,
-                                 &files_, notes));
+                                 &files_, &staged_, notes));
 }
 
 absl::StatusOr<std::vector<LogChunk>> ActionCacheImpl::ReadLog(const Hit& hit) {
@@ -336,7 +338,7 @@ absl::StatusOr<std::unique_ptr<ActionCache>> ActionCache::Open(
     // No record is left that names one.
     VT_RETURN_IF_ERROR(blobs.Clear());
   }
-  return std::make_unique<ActionCacheImpl>(std::move(database),
+  return std::make_unique<ActionCacheImpl>(directory, std::move(database),
                                            std::move(blobs), notice, nullptr);
 }
 
@@ -345,7 +347,7 @@ absl::StatusOr<std::unique_ptr<ActionCache>> ActionCache::OpenWith(
     std::function<absl::Time()> now) {
   VT_ASSIGN_OR_RETURN(BlobStore blobs, BlobStore::Open(directory));
   return std::make_unique<ActionCacheImpl>(
-      std::move(database), std::move(blobs), "", std::move(now));
+      directory, std::move(database), std::move(blobs), "", std::move(now));
 }
 
 }  // namespace vt::cache

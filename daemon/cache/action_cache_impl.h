@@ -28,6 +28,7 @@
 #include "daemon/cache/in_use.h"
 #include "daemon/cache/lookup.h"
 #include "daemon/cache/records.h"
+#include "daemon/cache/staging_record.h"
 #include "daemon/cache/store_action.h"
 #include "daemon/cache/sweep.h"
 #include "daemon/cache/usage.h"
@@ -44,7 +45,8 @@ namespace vt::cache {
 class ActionCacheImpl final : public ActionCache {
  public:
   // `now`: null: the real clock.
-  ActionCacheImpl(std::unique_ptr<store::Database> database, BlobStore blobs,
+  ActionCacheImpl(const std::string& directory,
+                  std::unique_ptr<store::Database> database, BlobStore blobs,
                   std::string notice, std::function<absl::Time()> now);
   ~ActionCacheImpl() override { Close(); }
 
@@ -179,6 +181,7 @@ class ActionCacheImpl final : public ActionCache {
   const std::string notice_;
   std::atomic<uint64_t> generation_{1};
   fingerprint::FileDigests files_;
+  StagingRecord staged_;
 };
 
 }  // namespace vt::cache

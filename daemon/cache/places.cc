@@ -43,12 +43,13 @@ absl::Status Places::Open() {
                              : PlaceError(errno, "opening", root_);
 }
 
-int Places::Go(const std::string& path, std::optional<mode_t> new_mode) {
-  if (const int error = EnterParent(path, new_mode); error != 0) {
+int Places::Go(const std::string& path, const std::string& at,
+               std::optional<mode_t> new_mode) {
+  if (const int error = EnterParent(at, new_mode); error != 0) {
     base::NoteConsulted(base::JoinPath(root_, path), /*follows=*/false);
     return error;
   }
-  name_ = std::string(base::Basename(path));
+  name_ = std::string(base::Basename(at));
   struct stat status = {};
   int error = 0;
   found_.reset();

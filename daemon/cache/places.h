@@ -30,8 +30,13 @@ class Places {
   // Goes to relative `path`, which is IsInsidePath. With `new_mode` the
   // directories above that are missing are made, with that mode. Returns 0 or
   // errno: ENOENT for a missing directory, ELOOP or ENOTDIR if one of them is a
-  // link or a file.
-  int Go(const std::string& path, std::optional<mode_t> new_mode);
+  // link or a file. Notes the path as consulted.
+  int Go(const std::string& path, std::optional<mode_t> new_mode) {
+    return Go(path, path, new_mode);
+  }
+  // The same to `at`, which will be `path` (Staging); notes `path`.
+  int Go(const std::string& path, const std::string& at,
+         std::optional<mode_t> new_mode);
 
   // After a Go that returned 0. The directory, the name in it, and what stands
   // there, which may be nothing.

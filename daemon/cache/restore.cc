@@ -12,7 +12,6 @@
 #include <cerrno>
 #include <cstdio>
 #include <optional>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -29,6 +28,7 @@
 #include "daemon/cache/obstacles.h"
 #include "daemon/cache/outputs.h"
 #include "daemon/cache/places.h"
+#include "daemon/cache/staging.h"
 #include "daemon/cache/temporaries.h"
 #include "daemon/fingerprint/content.h"
 #include "daemon/fingerprint/observe.h"
@@ -45,14 +45,14 @@ using vtask::storage::v1::Value;
 
 class Restorer {
  public:
+  // `places` and `staging` outlive this.
   Restorer(const RestoreTarget& target, const BlobStore& blobs,
-           fingerprint::FileDigests* files)
+           fingerprint::FileDigests* files, Places* places, Staging* staging)
       : target_(target),
         blobs_(blobs),
         files_(files),
-        places_(target.root) {}
-
-  absl::Status Open() { return places_.Open(); }
+        places_(*places),
+        staging_(*staging) {}
 
   absl::Status Restore(const Output& output) {
     VT_RETURN_IF_ERROR(Go(output.path(), /*new_mode=*/0777 & ~target_.umask));
@@ -117,7 +117,9 @@ class Restorer {
           "refusing to restore '", path, "' outside the workspace"));
     }
     path_ = path;
-    const int error = places_.Go(path, new_mode);
+    const std::string at = staging_.At(path);
+    is_staged_ = at != path;
+    const int error = places_.Go(path, at, new_mode);
     return error == 0 ? absl::OkStatus()
                       : PlaceError(error, "entering the directory of", path);
   }
@@ -142,24 +144,22 @@ class Restorer {
     return TemporaryName();
   }
 
-  // Replaces only what was found there.
-  absl::Status Rename(const std::string& temporary) {
-    const int directory = places_.directory();
-    const char* const name = places_.name().c_str();
-    unsigned flags = places_.found().has_value() ? 0 : RENAME_NOREPLACE;
-    int result =
-        ::renameat2(directory, temporary.c_str(), directory, name, flags);
-    if (result != 0 && flags != 0 && errno == EINVAL) {
-      // A file system that knows no flags.
-      result = ::renameat(directory, temporary.c_str(), directory, name);
-    }
-    if (result == 0) {
+  // Under which name to make what is to be at path_. In a directory that is
+  // staged nobody sees it before it is done.
+  std::string NewName() { return is_staged_ ? places_.name() : NewTemporary(); }
+
+  // Once it is done. Replaces only what was found there.
+  absl::Status Finish(const std::string& new_name) {
+    if (is_staged_) {
       return absl::OkStatus();
     }
-    const int error = errno;
-    if (::unlinkat(directory, temporary.c_str(), 0) != 0) {
-      ::unlinkat(directory, temporary.c_str(), AT_REMOVEDIR);
+    const int error =
+        RenameTemporary(places_.directory(), new_name, places_.name(),
+                        /*may_replace=*/places_.found().has_value());
+    if (error == 0) {
+      return absl::OkStatus();
     }
+    RemoveTemporary(places_.directory(), new_name);
     return PlaceError(error, "replacing", path_);
   }
 
@@ -173,9 +173,9 @@ class Restorer {
   }
 
   absl::Status WriteFile(const Output& output) {
-    const std::string temporary = NewTemporary();
+    const std::string name = NewName();
     const int directory = places_.directory();
-    base::UniqueFd fd(::openat(directory, temporary.c_str(),
+    base::UniqueFd fd(::openat(directory, name.c_str(),
                                O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd.is_valid()) {
       return PlaceError(errno, "creating", path_);
@@ -190,10 +190,10 @@ class Restorer {
       written = base::ErrnoToStatus(errno, "fstat");
     }
     if (!written.ok()) {
-      ::unlinkat(directory, temporary.c_str(), 0);
+      ::unlinkat(directory, name.c_str(), 0);
       return base::Annotate(written, absl::StrCat("writing '", path_, "'"));
     }
-    VT_RETURN_IF_ERROR(Rename(temporary));
+    VT_RETURN_IF_ERROR(Finish(name));
     if (content.has_value()) {
       Remember(fd.get(), before, *content);
     }
@@ -249,11 +249,11 @@ class Restorer {
     if (n >= 0 && text.compare(0, static_cast<size_t>(n), output.link()) == 0) {
       return absl::OkStatus();
     }
-    const std::string temporary = NewTemporary();
-    if (::symlinkat(output.link().c_str(), directory, temporary.c_str()) != 0) {
+    const std::string name = NewName();
+    if (::symlinkat(output.link().c_str(), directory, name.c_str()) != 0) {
       return PlaceError(errno, "linking", path_);
     }
-    return Rename(temporary);
+    return Finish(name);
   }
 
   absl::Status RestoreDirectory(const Output& output) {
@@ -263,65 +263,66 @@ class Restorer {
     }
     // Beside its place, so that it is never seen with another mode, were we
     // killed here: that would be an obstacle ever after.
-    const std::string temporary = NewTemporary();
+    const std::string name = NewName();
     const int directory = places_.directory();
     const mode_t mode = output.mode() & 07777;
-    if (::mkdirat(directory, temporary.c_str(), 0700) != 0 ||
-        ::fchmodat(directory, temporary.c_str(), mode | 0700, 0) != 0) {
+    if (!is_staged_) {
+      staging_.Add(path_, name);
+    }
+    if (::mkdirat(directory, name.c_str(), 0700) != 0 ||
+        ::fchmodat(directory, name.c_str(), mode | 0700, 0) != 0) {
       return PlaceError(errno, "creating", path_);
     }
     if ((mode & 0700) != 0700) {
       directories_.emplace_back(path_, mode);
     }
-    return Rename(temporary);
+    return absl::OkStatus();
   }
 
   const RestoreTarget& target_;
   const BlobStore& blobs_;
   fingerprint::FileDigests* files_;
-  Places places_;
+  Places& places_;
+  Staging& staging_;
   std::string path_;
+  bool is_staged_ = false;             // path_: its directory is
   std::optional<std::string> tidied_;  // the directory of the last output
   std::vector<std::pair<std::string, mode_t>> directories_;
 };
 
-// Fewer are not worth a thread.
-constexpr size_t kManyOutputs = 64;
-constexpr unsigned kMaxThreads = 4;
-
-// Restores `outputs`, none of which is a directory of another, by several
-// threads if there are many. The first error, in no order, ends it.
+// Restores `outputs`, none of which is a directory: few by `restorer`, many by
+// several threads. The first error, in no order, ends it.
 absl::Status RestoreMany(const RestoreTarget& target,
                          const std::vector<const Output*>& outputs,
                          const BlobStore& blobs,
-                         fingerprint::FileDigests* files) {
-  // Some at a time: neighbours are in the same directory.
+                         fingerprint::FileDigests* files, Staging* staging,
+                         Restorer* restorer) {
+  // Fewer are not worth a thread.
+  constexpr size_t kMany = 64;
+  // Neighbours are in the same directory.
   constexpr size_t kAtOnce = 16;
-  const size_t threads =
-      outputs.size() < kManyOutputs
-          ? 1
-          : std::min(kMaxThreads, std::thread::hardware_concurrency());
-  std::atomic<size_t> next{0};
+  if (outputs.size() < kMany) {
+    for (const Output* output : outputs) {
+      VT_RETURN_IF_ERROR(restorer->Restore(*output));
+    }
+    return absl::OkStatus();
+  }
+  std::atomic<bool> failed{false};
   base::Mutex mutex;
   absl::Status first_error;
-  base::ParallelFor(
-      threads, /*at_once=*/1, [&](size_t /*from*/, size_t /*to*/) {
-        Restorer restorer(target, blobs, files);
-        absl::Status status = restorer.Open();
-        for (size_t from = next.fetch_add(kAtOnce);
-             status.ok() && from < outputs.size();
-             from = next.fetch_add(kAtOnce)) {
-          const size_t to = std::min(from + kAtOnce, outputs.size());
-          for (size_t i = from; status.ok() && i < to; ++i) {
-            status = restorer.Restore(*outputs[i]);
-          }
-        }
-        if (!status.ok()) {
-          next = outputs.size();
-          const base::MutexLock lock(&mutex);
-          first_error.Update(status);
-        }
-      });
+  base::ParallelFor(outputs.size(), kAtOnce, [&](size_t from, size_t to) {
+    Places places(target.root);
+    Restorer helper(target, blobs, files, &places, staging);
+    absl::Status status = places.Open();
+    for (size_t i = from; status.ok() && i < to && !failed; ++i) {
+      status = helper.Restore(*outputs[i]);
+    }
+    if (!status.ok()) {
+      failed = true;
+      const base::MutexLock lock(&mutex);
+      first_error.Update(status);
+    }
+  });
   return first_error;
 }
 
@@ -355,6 +356,7 @@ absl::Status CheckCase(const std::string& root, const Result& result) {
 absl::Status RestoreOutputs(const RestoreTarget& target, const Result& result,
                             const BlobStore& blobs,
                             fingerprint::FileDigests* files,
+                            StagingRecord* staged,
                             std::vector<std::string>* notes) {
   // Before anything is touched.
   if (const std::vector<Obstacle> obstacles =
@@ -363,8 +365,10 @@ absl::Status RestoreOutputs(const RestoreTarget& target, const Result& result,
     return absl::FailedPreconditionError(absl::StrCat(
         "'", obstacles.front().path, "' ", obstacles.front().text));
   }
-  Restorer restorer(target, blobs, files);
-  VT_RETURN_IF_ERROR(restorer.Open());
+  Places places(target.root);
+  VT_RETURN_IF_ERROR(places.Open());
+  Staging staging(target.root, &places, staged);
+  Restorer restorer(target, blobs, files, &places, &staging);
   std::vector<const Output*> others;
   for (const Output& output : result.outputs()) {
     if (output.type() == Output::DIRECTORY) {
@@ -373,7 +377,9 @@ absl::Status RestoreOutputs(const RestoreTarget& target, const Result& result,
       others.push_back(&output);
     }
   }
-  VT_RETURN_IF_ERROR(RestoreMany(target, others, blobs, files));
+  VT_RETURN_IF_ERROR(
+      RestoreMany(target, others, blobs, files, &staging, &restorer));
+  VT_RETURN_IF_ERROR(staging.Commit());
   VT_RETURN_IF_ERROR(CheckCase(target.root, result));
   // Not before all outputs are there: should one fail, the action runs, and
   // what it deletes (`mv source output`) may be what it reads.

@@ -9,6 +9,8 @@
 #include <atomic>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -28,8 +30,9 @@ uint64_t StartOf(pid_t pid) {
   return stat.has_value() ? stat->start : 0;
 }
 
-// False: not one of our names.
-bool IsDead(absl::string_view name) {
+}  // namespace
+
+bool IsDeadTemporary(absl::string_view name) {
   if (!absl::ConsumePrefix(&name, fingerprint::kTemporaryPrefix)) {
     return false;
   }
@@ -43,13 +46,21 @@ bool IsDead(absl::string_view name) {
          StartOf(pid) != start;
 }
 
-}  // namespace
-
 std::string TemporaryName() {
   static const uint64_t start = StartOf(::getpid());
   static std::atomic<uint64_t> counter{0};
   return absl::StrCat(fingerprint::kTemporaryPrefix, ::getpid(), "-", start,
                       "-", counter.fetch_add(1));
+}
+
+void RemoveTemporary(int directory, const std::string& name) {
+  if (::unlinkat(directory, name.c_str(), 0) == 0) {
+    return;
+  }
+  // By the descriptor: what it is open for may have been moved.
+  std::error_code ignored;
+  std::filesystem::remove_all(
+      absl::StrCat("/proc/self/fd/", directory, "/", name), ignored);
 }
 
 void RemoveDeadTemporaries(int directory) {
@@ -64,14 +75,12 @@ void RemoveDeadTemporaries(int directory) {
   }
   std::vector<std::string> dead;
   while (const dirent* entry = ::readdir(entries)) {
-    if (IsDead(entry->d_name)) {
+    if (IsDeadTemporary(entry->d_name)) {
       dead.emplace_back(entry->d_name);
     }
   }
   for (const std::string& name : dead) {
-    if (::unlinkat(fd, name.c_str(), 0) != 0) {
-      ::unlinkat(fd, name.c_str(), AT_REMOVEDIR);
-    }
+    RemoveTemporary(fd, name);
   }
   ::closedir(entries);
 }

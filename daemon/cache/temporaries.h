@@ -9,11 +9,21 @@
 
 #include <string>
 
+#include "absl/strings/string_view.h"
+
 namespace vt::cache {
 
 // A name that no living process has used: the prefix, this process's number and
 // start time, and a counter. Thread-safe.
 std::string TemporaryName();
+
+// Whether `name` is one that a process has used that lives no more.
+// Thread-safe.
+bool IsDeadTemporary(absl::string_view name);
+
+// Removes `name`, with all that is in it, from the directory that `directory`
+// is open for. Errors are nobody's: the rest stays. Thread-safe. Blocking.
+void RemoveTemporary(int directory, const std::string& name);
 
 // Removes temporaries of processes that live no more from the directory that
 // `directory` is open for. Errors are nobody's: they stay. One of a process in

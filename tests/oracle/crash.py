@@ -109,6 +109,7 @@ class CrashTest:
             raise Lost(f'exit code {run.returncode}\n{output.decode(errors="replace")}')
         self.counts['finished' if run.returncode == 0 else 'lost'] += 1
         self.wait_for_tasks()
+        self.start_daemon()
         # The same state, or another one, some of which were stored before.
         step['edits'] = []
         needless = len(lab.needless)
@@ -121,6 +122,16 @@ class CrashTest:
         left = {path for path in tree.read_tree(lab.workspace) if '.vtask-tmp-' in path}
         self.counts['half-written'] += len(left - self.left)
         self.left = left
+
+    def start_daemon(self):
+        """Whose first deed is to remove the directories that the last one was filling."""
+        lab = self.lab
+        subprocess.run([labs.DIST / 'bin/vt', 'daemon', 'start'], env=lab.env, cwd=lab.workspace,
+                       check=True, capture_output=True, timeout=labs.LIMIT_S)
+        staged = [path for path, value in tree.read_tree(lab.workspace).items()
+                  if value[0] == 'd' and '.vtask-tmp-' in path]
+        if staged:
+            raise Lost(f'half restored directories are left: {staged}')
 
     def daemon_pid(self):
         done = subprocess.run([labs.DIST / 'bin/vt', 'daemon', 'status'], env=self.lab.env,

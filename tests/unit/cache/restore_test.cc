@@ -32,6 +32,15 @@ class RestoreTest : public CacheTest {
     app_.finished.outputs = outputs;
     Store(&app_);
   }
+  // What is in the root.
+  std::vector<std::string> Listing() const {
+    std::vector<std::string> names;
+    for (const auto& entry :
+         std::filesystem::directory_iterator(app_.Path(""))) {
+      names.push_back(entry.path().filename());
+    }
+    return names;
+  }
   // Restores a result that no store would make.
   absl::Status RestoreForged(const std::string& path, Output::Type type) {
     Hit hit;
@@ -454,6 +463,7 @@ TEST_F(RestoreTest, WhatAKilledDaemonLeftIsRemoved) {
   app_.Remove("dist/a");
   app_.Write("dist/.vtask-tmp-1-12345678901234-7", "half");
   std::filesystem::create_directory(app_.Path("dist/.vtask-tmp-999999999-5-8"));
+  app_.Write("dist/.vtask-tmp-999999999-5-9/sub/a", "half");
   app_.Write("dist/.vtask-tmp-mine", "not ours");
   app_.Write("dist/.vtask-tmp-x-1-2", "not ours");
   app_.Write(".vtask-tmp-1-12345678901234-7", "elsewhere");
@@ -462,11 +472,41 @@ TEST_F(RestoreTest, WhatAKilledDaemonLeftIsRemoved) {
   EXPECT_THAT(Restore(app_), IsOk());
   EXPECT_FALSE(app_.Exists("dist/.vtask-tmp-1-12345678901234-7"));
   EXPECT_FALSE(app_.Exists("dist/.vtask-tmp-999999999-5-8"));
+  EXPECT_FALSE(app_.Exists("dist/.vtask-tmp-999999999-5-9"));
   EXPECT_TRUE(app_.Exists("dist/.vtask-tmp-mine"));
   EXPECT_TRUE(app_.Exists("dist/.vtask-tmp-x-1-2"));
   EXPECT_TRUE(app_.Exists(living));
   // Nothing was written there.
   EXPECT_TRUE(app_.Exists(".vtask-tmp-1-12345678901234-7"));
+}
+
+// And not only when something is restored beside it.
+TEST_F(RestoreTest, WhatAKilledDaemonWasFillingIsRemoved) {
+  app_.Write("dist/a", "a");
+  StoreOutputs({"dist", "dist/a"});
+  const std::string record = absl::StrCat(Directory(), "/staged");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_TRUE(std::filesystem::is_empty(record));  // there it was
+  app_.Remove("dist");
+  EXPECT_THAT(Restore(app_), IsOk());
+  std::stringstream recorded;
+  recorded << std::ifstream(record, std::ios::binary).rdbuf();
+  EXPECT_EQ(recorded.str().find(app_.Path(".vtask-tmp-")), 0U);
+
+  const std::string living = TemporaryName();
+  std::ofstream file(record, std::ios::binary | std::ios::app);
+  for (const std::string& name :
+       {std::string(".vtask-tmp-999999999-5-9"), living, std::string("dist")}) {
+    app_.Write(name + "/sub/a", "half");
+    file << app_.Path(name) << '\0';
+  }
+  file << app_.Path("gone/.vtask-tmp-999999999-5-9") << '\0' << "half a pa";
+  file.close();
+  Reopen();
+  EXPECT_FALSE(app_.Exists(".vtask-tmp-999999999-5-9"));
+  EXPECT_TRUE(app_.Exists(living));
+  EXPECT_TRUE(app_.Exists("dist/a"));
+  EXPECT_TRUE(std::filesystem::is_empty(record));
 }
 
 // Where they are two files. Elsewhere it is an error (CheckCase).
@@ -496,6 +536,23 @@ TEST_F(RestoreTest, AHalfRestoredHitIsAHit) {
   EXPECT_THAT(Restore(app_), IsOk());
   EXPECT_EQ(app_.Read("dist/deep/b"), std::string(5000, 'b'));
   EXPECT_EQ(app_.Stat("dist/deep").st_mode & 07777, 0711U);
+}
+
+// Both directories, with what is in them, or neither.
+TEST_F(RestoreTest, ADirectoryComesBackWholeOrNotAtAll) {
+  const std::string large(100 << 10, 'x');
+  app_.Write("dist/a", "a");
+  app_.Write("dist/sub/b", large);
+  StoreOutputs({"dist", "dist/a", "dist/sub", "dist/sub/b"});
+  app_.Remove("dist");
+  std::filesystem::rename(Directory() + "/blobs", Directory() + "/lost");
+  EXPECT_THAT(Restore(app_), StatusIs(absl::StatusCode::kDataLoss, _));
+  EXPECT_THAT(Listing(), IsEmpty());
+  std::filesystem::remove_all(Directory() + "/blobs");
+  std::filesystem::rename(Directory() + "/lost", Directory() + "/blobs");
+  EXPECT_THAT(Restore(app_), IsOk());
+  EXPECT_EQ(app_.Read("dist/sub/b"), large);
+  EXPECT_THAT(Listing(), ElementsAre("dist"));
 }
 
 TEST_F(RestoreTest, ALostBlobIsDataLoss) {
