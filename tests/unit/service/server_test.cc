@@ -111,7 +111,7 @@ TEST_F(ServerTest, ShutdownIsAskedForAndAnswered) {
   vtask::v1::ShutdownResponse response;
   ASSERT_TRUE(stub_->Shutdown(&context, request, &response).ok());
   EXPECT_EQ(response.pid(), static_cast<uint32_t>(::getpid()));
-  EXPECT_EQ(shutdowns_, std::vector<bool>{true});
+  OnLoop([&] { EXPECT_EQ(shutdowns_, std::vector<bool>{true}); });
 }
 
 TEST_F(ServerTest, HealthServiceSaysServing) {
