@@ -74,6 +74,45 @@ uint32_t WorkingDirectory(Attached* attached, Lane* lane, uint32_t epoch) {
   return IsOwner(attached) ? base : 0;
 }
 
+// Keeps the answer if what is called so is what `identity` says: another thread
+// may have put another directory into the descriptor meanwhile.
+uint32_t AskForDescriptor(Attached* attached, Lane* lane, int directory,
+                          uint32_t epoch, uint32_t generation,
+                          const DirectoryIdentity* identity) {
+  const Buffer buffer(attached);
+  if (buffer.data() == nullptr) {
+    return 0;
+  }
+  const long size = NameOfDescriptor(*attached, directory, buffer.data());
+  const uint32_t base =
+      RecordBase(attached, lane, buffer.data(), size, epoch);
+  if (base == 0 || identity == nullptr) {
+    return base;
+  }
+  buffer.data()[size] = '\0';
+  DirectoryIdentity named;
+  if (IdentifyDirectory(kAtCwd, buffer.data(), attached->signature, &named) &&
+      IsSame(named, *identity)) {
+    attached->open_directories.Keep(*identity, generation, base);
+  }
+  return base;
+}
+
+uint32_t OpenDirectory(Attached* attached, Lane* lane, int directory,
+                       uint32_t epoch) {
+  // First of all, so that what changes meanwhile is not kept as of after it.
+  const uint32_t generation = LoadAcquire(&attached->arena->cwd_generation);
+  DirectoryIdentity identity;
+  if (!IdentifyDirectory(directory, "", attached->signature, &identity)) {
+    return AskForDescriptor(attached, lane, directory, epoch, generation,
+                            nullptr);
+  }
+  const uint32_t base = attached->open_directories.Find(identity, generation);
+  return base != 0 ? base
+                   : AskForDescriptor(attached, lane, directory, epoch,
+                                      generation, &identity);
+}
+
 }  // namespace
 
 // A vfork child has the memory of its parent and must not pass for it. What
@@ -103,15 +142,7 @@ uint32_t FindBaseOf(Attached* attached, Lane* lane, int directory,
   if (directory == kAtCwd) {
     return WorkingDirectory(attached, lane, epoch);
   }
-  if (directory < 0) {
-    return 0;
-  }
-  const Buffer buffer(attached);
-  if (buffer.data() == nullptr) {
-    return 0;
-  }
-  const long size = NameOfDescriptor(*attached, directory, buffer.data());
-  return RecordBase(attached, lane, buffer.data(), size, epoch);
+  return directory < 0 ? 0 : OpenDirectory(attached, lane, directory, epoch);
 }
 
 void DirectoryChanged(Attached* attached) {

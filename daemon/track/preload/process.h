@@ -13,6 +13,7 @@
 
 #include "daemon/track/preload/arena_layout.h"
 #include "daemon/track/preload/kernel.h"
+#include "daemon/track/preload/known_directories.h"
 
 namespace vt::preload {
 
@@ -80,6 +81,7 @@ struct Attached {
   // working directory. Offset 0: not known; then the upper half is
   // `chdir_count`, so that the word differs from all before.
   uint64_t directory;
+  KnownDirectories open_directories;
   // ArenaHeader::cwd_generation << 32 | the epoch since which names mean what
   // they mean now: older records are not repeats.
   uint64_t names;

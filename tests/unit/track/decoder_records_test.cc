@@ -466,6 +466,21 @@ TEST_F(DecoderRecordsTest, HoldEndsWhenTheThreadIsHeardAgain) {
   EXPECT_TRUE(process_->arena()->may_sign());
 }
 
+TEST_F(DecoderRecordsTest, HoldIsSetUntilADirectoryIsElsewhere) {
+  Begin(/*signs=*/true);
+  process_->Mkdir("d");
+  process_->Stat("x");
+  EXPECT_TRUE(process_->arena()->may_sign());
+  process_->DelayNext();
+  process_->Rename("d", "e");
+  EXPECT_FALSE(process_->arena()->may_sign());
+  const uint32_t asked_meanwhile =
+      process_->arena()->header()->cwd_generation;
+  process_->Stat("y");
+  EXPECT_TRUE(process_->arena()->may_sign());
+  EXPECT_NE(process_->arena()->header()->cwd_generation, asked_meanwhile);
+}
+
 TEST_F(DecoderRecordsTest, HoldOfACallThatFailsEndsWithPatience) {
   prepare_ = [] { fs::create_directories("d/e"); };
   Begin(/*signs=*/true);

@@ -13,6 +13,7 @@
 #include <fstream>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gmock/gmock.h>
@@ -275,6 +276,37 @@ TEST_F(PreloadTest, ADeletedDirectoryMakesCallsPlain) {
   Probe("deleted-directory");
   EXPECT_THAT(notified_, Contains("nothing"));
   EXPECT_THAT(notified_, Contains("absolute-from-gone"));
+}
+
+TEST_F(PreloadTest, NamesStartAtTheDirectoryThatTheDescriptorIsNow) {
+  Probe("open-directories");
+  std::vector<std::pair<std::string, std::string>> expected = {
+      {"a", "in-a"},         {"b", "in-b"},
+      {"a", "in-a-again"},   {"c", "in-c"},
+      {"c/sub", "in-c-sub"}, {"e/sub", "in-e-sub"},
+  };
+  for (int i = 0; i < 20; ++i) {
+    expected.emplace_back(Numbered("d", i), Numbered("in-d", i) + "-");
+  }
+  const std::set<std::string> paths = result_.RecordedPaths();
+  for (const auto& [directory, prefix] : expected) {
+    ExpectSigned(prefix, 0, 3);
+    for (int i = 0; i < 3; ++i) {
+      EXPECT_THAT(paths, Contains(Path(directory + "/" + Numbered(prefix, i))));
+    }
+  }
+  EXPECT_EQ(recorded_.count("in-removed0"), 0U);
+}
+
+TEST_F(PreloadTest, ADescriptorThatIsSwappedMeanwhileIsNotRemembered) {
+  Probe("swapped-directories");
+  const std::set<std::string> paths = result_.RecordedPaths();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_THAT(paths, Contains(Path(Numbered("a/only-a", i))));
+    EXPECT_THAT(paths, Contains(Path(Numbered("b/only-b", i))));
+    EXPECT_THAT(paths, Not(Contains(Path(Numbered("a/only-b", i)))));
+    EXPECT_THAT(paths, Not(Contains(Path(Numbered("b/only-a", i)))));
+  }
 }
 
 TEST_F(PreloadTest, ClosingAllDescriptorsIsHarmless) {

@@ -351,6 +351,89 @@ static void DeletedDirectory(void) {
   CHECK(stat("/tmp/../absolute-from-gone", &s) == -1 && errno == ENOENT);
 }
 
+static void LookIn(int directory, const char* prefix) {
+  char name[64];
+  for (int i = 0; i < 3; ++i) {
+    snprintf(name, sizeof name, "%s%d", prefix, i);
+    CHECK(fstatat(directory, name, &s, 0) == -1 && errno == ENOENT);
+  }
+}
+
+static void OpenInto(int descriptor, const char* name) {
+  int fd = open(name, O_RDONLY | O_DIRECTORY);
+  CHECK(fd >= 0);
+  if (fd != descriptor) {
+    CHECK(dup2(fd, descriptor) == descriptor && close(fd) == 0);
+  }
+}
+
+// One descriptor is one directory after the other, and each has its name.
+static void OpenDirectories(void) {
+  const int kFd = 50;
+  CHECK(mkdir("a", 0755) == 0 && mkdir("b", 0755) == 0);
+  CHECK(mkdir("a/sub", 0755) == 0);
+  Warm();
+  OpenInto(kFd, "a");
+  LookIn(kFd, "in-a");
+  OpenInto(kFd, "b");
+  LookIn(kFd, "in-b");
+  OpenInto(kFd, "a");
+  LookIn(kFd, "in-a-again");
+  usleep(12000);  // times are coarse on old kernels
+  CHECK(rename("a", "c") == 0);
+  LookIn(kFd, "in-c");
+  // Where inodes are used again, those that follow have that of the removed.
+  for (int i = 0; i < 20; ++i) {
+    char name[64];
+    snprintf(name, sizeof name, "d%d", i);
+    CHECK(mkdir(name, 0755) == 0);
+    OpenInto(kFd, name);
+    snprintf(name, sizeof name, "in-d%d-", i);
+    LookIn(kFd, name);
+    usleep(12000);
+    snprintf(name, sizeof name, "d%d", i);
+    CHECK(rmdir(name) == 0);
+    LookIn(kFd, "in-removed");
+  }
+  // A rename above does not show: somebody says it, as the daemon does.
+  OpenInto(kFd, "c/sub");
+  LookIn(kFd, "in-c-sub");
+  CHECK(rename("c", "e") == 0 && chdir(".") == 0);
+  LookIn(kFd, "in-e-sub");
+}
+
+static void* SwapDescriptors(void* stop) {
+  while (!__atomic_load_n((int*)stop, __ATOMIC_ACQUIRE)) {
+    OpenInto(50, "a");
+    OpenInto(50, "b");
+  }
+  return NULL;
+}
+
+// Another thread puts one directory after the other into a descriptor; whatever
+// is seen then, a directory that is opened afterwards has its own name.
+static void SwappedDirectories(void) {
+  int stop = 0;
+  pthread_t thread;
+  CHECK(mkdir("a", 0755) == 0 && mkdir("b", 0755) == 0);
+  Warm();
+  OpenInto(50, "a");
+  CHECK(pthread_create(&thread, NULL, SwapDescriptors, &stop) == 0);
+  for (int i = 0; i < 100; ++i) {
+    for (int j = 0; j < 100; ++j) {
+      LookIn(50, "either");
+    }
+    // The generation is raised, and with it all is forgotten.
+    OpenInto(51, "a");
+    LookIn(51, "only-a");
+    OpenInto(51, "b");
+    LookIn(51, "only-b");
+    CHECK(chdir(".") == 0);
+  }
+  __atomic_store_n(&stop, 1, __ATOMIC_RELEASE);
+  CHECK(pthread_join(thread, NULL) == 0);
+}
+
 static void CloseFrom(void) {
   for (int i = 0; i < 4; ++i) {
     StatNumbered("before", i * 10, i * 10 + 10);
@@ -690,6 +773,8 @@ int main(int argc, char** argv) {
                 {"fork-vfork", ForkThenVfork},
                 {"tree-walk", TreeWalk},
                 {"deleted-directory", DeletedDirectory},
+                {"open-directories", OpenDirectories},
+                {"swapped-directories", SwappedDirectories},
                 {"close-from", CloseFrom},
                 {"kill-storm", KillStorm},
                 {"jump-storm", JumpStorm},
