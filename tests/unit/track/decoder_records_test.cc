@@ -732,10 +732,16 @@ TEST_F(DecoderRecordsTest, DirectoryThatSomebodyElseSwappedIsAChangedInput) {
     }
   };
   Begin(/*signs=*/true);
-  struct stat status;
-  ASSERT_EQ(::stat("src", &status), 0);
-  file_clock_ns_ = status.st_ctim.tv_sec * int64_t{1'000'000'000} +
-                   status.st_ctim.tv_nsec + 1;
+  const auto ctime_ns = [](const char* name) {
+    struct stat status;
+    EXPECT_EQ(::stat(name, &status), 0);
+    return status.st_ctim.tv_sec * int64_t{1'000'000'000} +
+           status.st_ctim.tv_nsec;
+  };
+  file_clock_ns_ = ctime_ns("other/sub") + 1;  // the last that was touched
+  do {
+    Put("tick", "");
+  } while (ctime_ns("tick") < file_clock_ns_);
   // Begun later than all of that.
   decoder_ = std::make_unique<Decoder>(Options());
   process_ = std::make_unique<FakeProcess>(decoder_.get(), /*signs=*/true);
