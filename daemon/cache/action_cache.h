@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 
@@ -114,7 +115,7 @@ struct FinishedAction {
   // Optional. By path of an observation. If the disk now disagrees, and the
   // path is not in own_changes, the input changed while it ran. Without it a
   // file that somebody removes after it was read is stored as missing.
-  std::map<std::string, Found> found;
+  absl::flat_hash_map<std::string, Found> found;
   // Of those `outputs` that were not just seen: who told us.
   std::map<std::string, vtask::storage::v1::Provenance> output_reporters;
   std::vector<vtask::storage::v1::ToolReport> tool_reports;

@@ -3,7 +3,6 @@
 #include "daemon/cache/evaluate.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/string_view.h"
@@ -27,28 +26,33 @@ std::string KeyOf(const Observation& observation) {
   return question.SerializeAsString();
 }
 
+// By kind, path, and then whatever else it asks: seldom needed.
+int Compare(const Observation& a, const Observation& b) {
+  if (a.kind() != b.kind()) {
+    return a.kind() < b.kind() ? -1 : 1;
+  }
+  const int order = a.path().compare(b.path());
+  return order != 0 ? order : KeyOf(a).compare(KeyOf(b));
+}
+
 }  // namespace
 
 PathSet Canonical(PathSet path_set) {
-  std::vector<std::pair<std::string, Observation*>> sorted;
-  sorted.reserve(static_cast<size_t>(path_set.observations_size()));
-  for (Observation& observation : *path_set.mutable_observations()) {
-    sorted.emplace_back(KeyOf(observation), &observation);
-  }
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [](const auto& a, const auto& b) {
-                     return std::forward_as_tuple(a.second->kind(),
-                                                  a.second->path(), a.first) <
-                            std::forward_as_tuple(b.second->kind(),
-                                                  b.second->path(), b.first);
+  auto* observations = path_set.mutable_observations();
+  // In place: messages are neither copied nor moved.
+  std::stable_sort(observations->pointer_begin(), observations->pointer_end(),
+                   [](const Observation* a, const Observation* b) {
+                     return Compare(*a, *b) < 0;
                    });
-  PathSet out;
-  for (size_t i = 0; i < sorted.size(); ++i) {
-    if (i == 0 || sorted[i].first != sorted[i - 1].first) {
-      *out.add_observations() = std::move(*sorted[i].second);
+  int kept = 0;
+  for (int i = 0; i < observations->size(); ++i) {
+    if (kept == 0 ||
+        Compare(observations->Get(kept - 1), observations->Get(i)) != 0) {
+      observations->SwapElements(i, kept++);
     }
   }
-  return out;
+  observations->DeleteSubrange(kept, observations->size() - kept);
+  return path_set;
 }
 
 std::vector<Value> ForFingerprint(const PathSet& path_set,

@@ -71,14 +71,12 @@ class FinishedEvaluator {
       value->set_type(Value::REBUILDABLE);
       return true;
     }
-    const auto known = finished_.known_values.find(KnownValueKey(observation));
-    const bool is_known = known != finished_.known_values.end();
+    const Value* known = KnownValueOf(observation);
     if (observation.kind() == Observation::GLOB) {
-      return EvaluateGlob(observation, is_known ? &known->second : nullptr,
-                          value, changed);
+      return EvaluateGlob(observation, known, value, changed);
     }
-    if (is_known) {
-      *value = known->second;
+    if (known != nullptr) {
+      *value = *known;
       return true;
     }
     FileState seen;
@@ -122,6 +120,14 @@ class FinishedEvaluator {
   }
 
  private:
+  const Value* KnownValueOf(const Observation& observation) const {
+    if (finished_.known_values.empty()) {
+      return nullptr;  // as of most actions, which change no input
+    }
+    const auto known = finished_.known_values.find(KnownValueKey(observation));
+    return known == finished_.known_values.end() ? nullptr : &known->second;
+  }
+
   static bool Changed(const std::string& path, std::string* changed) {
     *changed = path;
     return false;

@@ -136,10 +136,10 @@ void Collector::CollectAccess(const std::string& path, const Access& access) {
 
 // The strongest word suffices: content says all that metadata says, but times,
 // which do not count.
-std::vector<Observation::Kind> Collector::KindsOf(const std::string& path,
-                                                  const Access& access) const {
+Collector::Kinds Collector::KindsOf(const std::string& path,
+                                    const Access& access) const {
   const auto saw = [&](uint32_t bits) { return (access.observed & bits) != 0; };
-  std::vector<Observation::Kind> kinds;
+  Kinds kinds;
   if (saw(track::kLinkText)) {
     kinds.push_back(Observation::LINK);
   }

@@ -18,7 +18,9 @@
 #include <tuple>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/container/inlined_vector.h"
 #include "absl/strings/string_view.h"
 
 #include "daemon/base/name_patterns.h"
@@ -112,8 +114,8 @@ class Collector {
   void CollectDirectory(const std::string& path);
   bool IsDraft(const track::Access& access) const;
   bool WasClearedAway(const std::string& path, const track::Access& access);
-  std::vector<Observation::Kind> KindsOf(const std::string& path,
-                                         const track::Access& access) const;
+  using Kinds = absl::InlinedVector<Observation::Kind, 2>;
+  Kinds KindsOf(const std::string& path, const track::Access& access) const;
   void KnowBefore(Observation* observation, const track::Access& access);
   bool KeepsMode(const std::string& path, const track::Access& access) const;
   bool IsAsBefore(const std::string& path, const track::Access& access) const;
@@ -160,7 +162,7 @@ class Collector {
   const base::NamePatterns untracked_;
   Collected out_;
   std::map<Key, Observation> observations_;
-  std::map<std::string, const track::Access*> accesses_;  // below the root
+  absl::btree_map<std::string, const track::Access*> accesses_;  // below the root
   std::map<std::string, std::set<std::string>> mutated_children_;
   std::set<std::string> mutated_, outputs_;
   // Names of programs outside of the workspace.
