@@ -4,6 +4,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <iterator>
 #include <utility>
 
@@ -17,7 +18,24 @@ Consulted*& Current() {
   return current;
 }
 
+const ExpectingScope::Begin*& CurrentBegin() {
+  thread_local const ExpectingScope::Begin* current = nullptr;
+  return current;
+}
+
 }  // namespace
+
+ExpectingScope::ExpectingScope(Begin begin)
+    : begin_(std::move(begin)), outer_(CurrentBegin()) {
+  CurrentBegin() = &begin_;
+}
+
+ExpectingScope::~ExpectingScope() { CurrentBegin() = outer_; }
+
+uint64_t Expect(const Consulted& expected) {
+  const ExpectingScope::Begin* begin = CurrentBegin();
+  return begin == nullptr ? 0 : (*begin)(expected);
+}
 
 ConsultedScope::ConsultedScope(Consulted* out) : outer_(Current()) {
   Current() = out;
@@ -25,7 +43,15 @@ ConsultedScope::ConsultedScope(Consulted* out) : outer_(Current()) {
 
 ConsultedScope::~ConsultedScope() { Current() = outer_; }
 
+bool Consulted::is_empty() const {
+  return paths.empty() && listings.empty() && !unwatchable;
+}
+
 void Consulted::Add(Consulted other) {
+  if (other.is_empty()) {
+    return;
+  }
+  since = is_empty() ? other.since : std::min(since, other.since);
   paths.insert(paths.end(), std::make_move_iterator(other.paths.begin()),
                std::make_move_iterator(other.paths.end()));
   listings.insert(listings.end(),

@@ -7,6 +7,8 @@
 
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -31,7 +33,11 @@ struct Consulted {
   std::vector<Listing> listings;
   // It depends on something that cannot be watched: git, another program.
   bool unwatchable = false;
+  // The moment (as of Expect) since when all of it was consulted; 0: since the
+  // computation began.
+  uint64_t since = 0;
 
+  bool is_empty() const;
   void Add(Consulted other);
 };
 
@@ -47,6 +53,27 @@ class ConsultedScope {
  private:
   Consulted* const outer_;
 };
+
+// While it lives, what this thread expects to consult (Expect) is told to
+// `begin`, which sees to it that no change of that is missed from then on, and
+// returns the moment. Outlives the scopes in it. Thread-compatible.
+class ExpectingScope {
+ public:
+  using Begin = std::function<uint64_t(const Consulted& expected)>;
+  explicit ExpectingScope(Begin begin);
+  ExpectingScope(const ExpectingScope&) = delete;
+  ExpectingScope& operator=(const ExpectingScope&) = delete;
+  ~ExpectingScope();
+
+ private:
+  const Begin begin_;
+  const Begin* const outer_;
+};
+
+// What this thread will consult next, as far as it is known: of each directory
+// any one name suffices. The moment for Consulted::since; 0: nobody listens. A
+// guess that is wrong costs time only.
+uint64_t Expect(const Consulted& expected);
 
 // Where this thread's notes go; null: nowhere. A computation that has others
 // work for it gives each a Consulted of its own, and adds that here.

@@ -57,8 +57,9 @@ class Helpers {
       jobs_.erase(std::find(jobs_.begin(), jobs_.end(), job));
     }
     ++job->active;
-    mutex_.Unlock();
     Consulted consulted;
+    consulted.since = job->consulted.since;
+    mutex_.Unlock();
     {
       const ConsultedScope scope(job->notes ? &consulted : nullptr);
       job->work(from, to);
@@ -99,6 +100,7 @@ void ParallelFor(size_t count, size_t at_once,
   static Helpers* const helpers = new Helpers;
   Consulted* const notes = NotesOfThread();
   Job job = {count, at_once, work, notes != nullptr, 0, 0, {}};
+  job.consulted.since = notes == nullptr ? 0 : notes->since;
   helpers->Run(&job);
   if (notes != nullptr) {
     notes->Add(std::move(job.consulted));

@@ -2,12 +2,15 @@
 
 #include "daemon/cache/lookup.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 
 #include "daemon/base/consulted.h"
@@ -20,6 +23,7 @@
 namespace vt::cache {
 namespace {
 
+using vtask::storage::v1::Observation;
 using vtask::v1::Difference;
 
 // That a directory has come says nothing beside what has come in it (R-MISS-8).
@@ -45,6 +49,12 @@ void DropImplied(std::vector<Difference>* differences) {
                               directories.contains(difference.path());
                      }),
       differences->end());
+}
+
+bool IsOfOneFile(Observation::Kind kind) {
+  return kind == Observation::CONTENT || kind == Observation::METADATA ||
+         kind == Observation::EXISTENCE || kind == Observation::LINK ||
+         kind == Observation::EXECUTED;
 }
 
 // To who notes what this thread consults.
@@ -141,16 +151,62 @@ absl::StatusOr<Hit> Search::TryAgain(const Evaluation& before) const {
   return hit;
 }
 
+// That what `path_set` asks of files is going to be looked at.
+uint64_t Search::ExpectInputs(const PathSet& path_set) const {
+  base::Consulted expected;
+  Directories seen;
+  for (const Observation& observation : path_set.observations()) {
+    if (observation.kind() == Observation::LISTING) {
+      expected.listings.push_back(
+          {fingerprint::AbsolutePath(key_.root, observation.path())});
+    } else if (IsOfOneFile(observation.kind())) {
+      ExpectPath(observation.path(), &seen, &expected);
+    }
+  }
+  return base::Expect(expected);
+}
+
+// The same of outputs, and of what would be in their way.
+uint64_t Search::ExpectOutputs(const Result& result) const {
+  base::Consulted expected;
+  Directories seen;
+  for (const vtask::storage::v1::Output& output : result.outputs()) {
+    ExpectPath(output.path(), &seen, &expected);
+  }
+  for (const vtask::storage::v1::Deletion& deletion : result.deletions()) {
+    ExpectPath(deletion.path(), &seen, &expected);
+  }
+  return base::Expect(expected);
+}
+
+void Search::ExpectPath(const std::string& path, Directories* seen,
+                        base::Consulted* expected) const {
+  const bool is_outside = absl::StartsWith(path, "/");
+  if (!seen->insert(base::Dirname(path)).second && !is_outside) {
+    return;
+  }
+  std::string name = fingerprint::AbsolutePath(key_.root, path);
+  // Few, and often the same for all: libraries, programs.
+  struct stat status = {};
+  const bool has_other_names = is_outside &&
+                               ::lstat(name.c_str(), &status) == 0 &&
+                               S_ISREG(status.st_mode) && status.st_nlink > 1;
+  expected->paths.push_back(
+      {std::move(name), /*follows=*/false, has_other_names});
+}
+
 // All of `path_set`; in parts, if somebody notes what is consulted.
 std::vector<Value> Search::Evaluate(const PathSet& path_set,
                                     Evaluation* evaluation) {
   if (base::NotesOfThread() == nullptr) {
     return evaluator_.Evaluate(path_set);
   }
+  const uint64_t since = ExpectInputs(path_set);
   const base::NearScope near;
   std::vector<Value> values(static_cast<size_t>(path_set.observations_size()));
   for (const std::vector<int>& indices : PartsOf(path_set)) {
     Evaluation::Part& part = evaluation->parts.emplace_back();
+    part.consulted.since = since;
     const base::ConsultedScope scope(&part.consulted);
     std::vector<Value> of_part;
     for (const int index : indices) {
@@ -194,6 +250,10 @@ absl::Status Search::LoadResultOf(Hit* hit) const {
                       LoadResult(database_, hit->strong, key_.root));
   if (hit->result.values_size() != hit->path_set.observations_size()) {
     return absl::DataLossError("a result does not fit its path set");
+  }
+  if (base::Consulted* notes = base::NotesOfThread();
+      notes != nullptr && notes->is_empty()) {
+    notes->since = ExpectOutputs(hit->result);
   }
   if (!FindObstacles(key_.root, hit->result, world_.files).empty()) {
     return absl::NotFoundError("something is in the way of its outputs");

@@ -5,8 +5,15 @@
 
 #pragma once
 
-#include "absl/status/statusor.h"
+#include <cstdint>
+#include <string>
+#include <vector>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+#include "daemon/base/consulted.h"
 #include "daemon/base/digest.h"
 #include "daemon/cache/action_cache.h"
 #include "daemon/cache/details.h"
@@ -46,6 +53,12 @@ class Search {
  private:
   absl::StatusOr<Hit> TryAgain(const Evaluation& before) const;
   absl::StatusOr<Hit> TryPathSet(int index);
+  using Directories = absl::flat_hash_set<absl::string_view>;
+  uint64_t ExpectInputs(const vtask::storage::v1::PathSet& path_set) const;
+  uint64_t ExpectOutputs(const vtask::storage::v1::Result& result) const;
+  // Of each directory below the root one path is enough, for `*seen`.
+  void ExpectPath(const std::string& path, Directories* seen,
+                  base::Consulted* expected) const;
   std::vector<vtask::storage::v1::Value> Evaluate(
       const vtask::storage::v1::PathSet& path_set, Evaluation* evaluation);
   absl::Status LoadResultOf(Hit* hit) const;

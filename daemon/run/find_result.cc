@@ -142,7 +142,7 @@ Found Find(cache::ActionCache* cache, const cache::ActionKey& key,
 
 Found FindResult(cache::ActionCache* cache, const cache::ActionKey& key,
                  const FindOptions& options) {
-  watch::Computation computation(options.watcher);
+  watch::Computation computation(options.watcher, key.root);
   Found found = Find(cache, key, options);
   if (found.restored && found.notes.empty() && options.watcher != nullptr &&
       SizeOf(found.log) <= kMaxKnownLog) {

@@ -23,6 +23,15 @@ class Computation {
         since_(watcher == nullptr ? 0 : watcher->Now()) {
     scope_.emplace(watcher == nullptr ? nullptr : &consulted_);
   }
+  // What it expects to consult is watched at once, below `root` and elsewhere.
+  Computation(Watcher* watcher, const std::string& root)
+      : Computation(watcher) {
+    if (watcher != nullptr) {
+      expecting_.emplace([watcher, root](const base::Consulted& expected) {
+        return watcher->Watch(expected, root);
+      });
+    }
+  }
   Computation(const Computation&) = delete;
   Computation& operator=(const Computation&) = delete;
   ~Computation() = default;
@@ -33,6 +42,7 @@ class Computation {
   // each, and as the last one that for the rest.
   std::vector<LeasePtr> Finish(const std::string& root,
                                std::vector<const base::Consulted*> parts) {
+    expecting_.reset();
     scope_.reset();
     parts.push_back(&consulted_);
     return watcher_ == nullptr ? std::vector<LeasePtr>(parts.size())
@@ -44,6 +54,7 @@ class Computation {
   const Watcher::Moment since_;
   base::Consulted consulted_;
   std::optional<base::ConsultedScope> scope_;
+  std::optional<base::ExpectingScope> expecting_;
 };
 
 }  // namespace vt::watch

@@ -151,6 +151,15 @@ Watcher::Moment Watcher::Now() const {
   return state_->guarded.table.clock();
 }
 
+Watcher::Moment Watcher::Watch(const base::Consulted& expected,
+                               const std::string& root) {
+  const base::MutexLock lock(&state_->mutex);
+  Table& table = state_->guarded.table;
+  // What fails will fail Take, too.
+  Arming(&table, root).Arm(expected);
+  return table.clock();
+}
+
 LeasePtr Watcher::Take(const base::Consulted& consulted,
                        const std::string& root, Moment since) {
   return TakeEach({&consulted}, root, since).front();
@@ -172,7 +181,7 @@ std::vector<LeasePtr> Watcher::TakeEach(
   for (size_t i = 0; i < parts.size(); ++i) {
     Arming arming(&guarded.table, root);
     if (parts[i]->unwatchable || !arming.Arm(*parts[i]) ||
-        !guarded.IsQuiet(arming.keys(), since)) {
+        !guarded.IsQuiet(arming.keys(), std::max(since, parts[i]->since))) {
       continue;
     }
     const uint32_t id = guarded.next_lease++;

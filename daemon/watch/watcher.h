@@ -72,8 +72,12 @@ class Watcher {
 
   Moment Now() const;
 
-  // A lease for a computation that began at `since`, or later, and has
-  // consulted `consulted`; `root` is its workspace. Null if that cannot be
+  // Watches what a computation is going to consult, as far as that can be
+  // watched. If it begins at the result it may be leased the first time.
+  Moment Watch(const base::Consulted& expected, const std::string& root);
+
+  // A lease for a computation that began at `since`, or later (where
+  // Consulted::since says so), and has consulted `consulted`; `root` is its workspace. Null if that cannot be
   // promised: something of it changed meanwhile, was not watched yet (it is
   // from now on: do it again), or cannot be watched.
   LeasePtr Take(const base::Consulted& consulted, const std::string& root,

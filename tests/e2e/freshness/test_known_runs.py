@@ -65,6 +65,21 @@ class KnownRunTest(VtTest):
         self.assertEqual((fast.out, fast.err), (slow.out, slow.err))
         self.assertIn('2/2 cache hit (100%)', fast.out)
 
+    def test_the_first_run_that_finds_all_done_is_the_last_that_looks(self):
+        self.build()
+        self.assertIn('2/2 cache hit (100%)', self.assertNotKnown().out)
+        before = self.known_runs()
+        self.build()
+        self.assertEqual(self.known_runs(), before + 1)
+        # Also of a daemon that knows nothing yet. (It reads the workspace for
+        # the first time, too: that takes another run.)
+        self.assertOk(self.vt('daemon', 'stop'))
+        self.build()
+        self.build()
+        before = self.known_runs()
+        self.build()
+        self.assertEqual(self.known_runs(), before + 1)
+
     def test_verify_by_stat_is_never_answered_from_memory(self):
         self.build()
         for _ in range(5):

@@ -132,6 +132,39 @@ TEST_F(WatcherTest, WhatWasNotWatchedFromTheBeginningIsNotLeased) {
             nullptr);
 }
 
+TEST_F(WatcherTest, WhatIsWatchedBeforehandIsLeasedTheFirstTime) {
+  fs::create_directory(root_ / "a/more");
+  // Of each directory one name suffices.
+  const Watcher::Moment since =
+      watcher_->Watch(Paths({"a/src/other"}), root_.string());
+  EXPECT_NE(watcher_->Take(Paths({"a/src/x"}), root_.string(), since), nullptr);
+  EXPECT_EQ(watcher_->Take(Paths({"a/src/x", "a/more/x"}), root_.string(),
+                           since),
+            nullptr);
+}
+
+TEST_F(WatcherTest, WhatIsWatchedBeforehandAndThenChangesIsNotLeased) {
+  const base::Consulted consulted = Paths({"a/src/x"});
+  const Watcher::Moment since = watcher_->Watch(consulted, root_.string());
+  Write(root_ / "a/src/x", "y");
+  EXPECT_EQ(watcher_->Take(consulted, root_.string(), since), nullptr);
+}
+
+TEST_F(WatcherTest, APartThatBeganLaterIsLeasedByWhatWasSinceThen) {
+  base::Consulted part = Paths({"a/src/x"});
+  base::Consulted rest = Paths({"a/src/x"});
+  const Watcher::Moment since = watcher_->Now();
+  part.since = watcher_->Watch(part, root_.string());
+  std::vector<LeasePtr> leases =
+      watcher_->TakeEach({&part, &rest}, root_.string(), since);
+  EXPECT_NE(leases[0], nullptr);
+  EXPECT_EQ(leases[1], nullptr);
+  part.since = watcher_->Watch(part, root_.string());
+  Write(root_ / "a/src/x", "y");
+  leases = watcher_->TakeEach({&part}, root_.string(), since);
+  EXPECT_EQ(leases[0], nullptr);
+}
+
 TEST_F(WatcherTest, WhatChangedMeanwhileIsNotLeased) {
   const base::Consulted consulted = Paths({"a/src/x"});
   ASSERT_NE(Lease(consulted), nullptr);
