@@ -103,10 +103,16 @@ class ActionCacheImpl final : public ActionCache {
         : generation_(generation) {}
     Removal(const Removal&) = delete;
     Removal& operator=(const Removal&) = delete;
-    ~Removal() { ++*generation_; }
+    ~Removal() {
+      if (generation_ != nullptr) {
+        ++*generation_;
+      }
+    }
+    // It has turned out to remove none.
+    void RemovedNone() { generation_ = nullptr; }
 
    private:
-    std::atomic<uint64_t>* const generation_;
+    std::atomic<uint64_t>* generation_;
   };
 
   // Keeps the database open while it exists. Thread-compatible.

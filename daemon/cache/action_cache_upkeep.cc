@@ -58,7 +58,7 @@ absl::StatusOr<SweepReport> ActionCacheImpl::Sweep(
     return absl::UnavailableError("the cache is closed");
   }
   const base::MutexLock alone(&upkeep_mutex_);
-  const Removal removal(&generation_);
+  Removal removal(&generation_);
   SaveHitsOpen();
   SweepRequest mine = request;
   mine.pace = UntilClosed(request.pace);
@@ -70,6 +70,9 @@ absl::StatusOr<SweepReport> ActionCacheImpl::Sweep(
   absl::StatusOr<SweepReport> report = cache::Sweep(Parts(), mine, now_());
   if (!report.ok()) {
     return report;
+  }
+  if (report->results == report->results_before) {
+    removal.RemovedNone();  // the daily case: what is known stays known
   }
   const base::MutexLock lock(&write_mutex_);
   // What was stored meanwhile comes on top.

@@ -172,6 +172,8 @@ TEST_F(SweepTest, WhateverTakesResultsAwayMakesANewGeneration) {
   StoreNumber(1);  // in the place of an equal one
   EXPECT_NE(cache_->generation(), before);
   before = cache_->generation();
+  Sweep(Limits::kUnlimited, absl::Hours(1));  // which takes none away
+  EXPECT_EQ(cache_->generation(), before);
   Sweep(1, absl::Hours(1));
   EXPECT_NE(cache_->generation(), before);
   before = cache_->generation();
