@@ -8,6 +8,8 @@ import re
 import shlex
 import subprocess
 
+from vtask_e2e import PATIENCE_S
+
 PROMPT = '%%'
 # tmux needs a terminal description that Debian always has.
 TERM = 'screen-256color'
@@ -98,7 +100,7 @@ class Terminal:
     def cursor_is_visible(self):
         return self.tmux('display', '-p', '#{cursor_flag}').strip() == '1'
 
-    def wait_for(self, pattern, gone=None):
+    def wait_for(self, pattern, gone=None, patience_s=PATIENCE_S):
         """Until the screen matches `pattern`, and does not match `gone`; returns
         the text that did."""
         text = ''
@@ -109,7 +111,8 @@ class Terminal:
             return (re.search(pattern, text, re.M)
                     and not (gone and re.search(gone, text, re.M)))
         try:
-            self.test.wait_until(seen, f'{pattern!r} on the screen')
+            self.test.wait_until(seen, f'{pattern!r} on the screen',
+                                 patience_s)
         except AssertionError:
             raise AssertionError(
                 f'{pattern!r} (without {gone!r}) is not on the screen:\n'

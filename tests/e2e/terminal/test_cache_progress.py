@@ -3,7 +3,7 @@
 import os
 
 from terminal import Terminal
-from vtask_e2e import VtTest, requires
+from vtask_e2e import VtTest, requires, timeout
 
 LINE = r'^▸ [a-z ]+: \d+(/\d+)?$'
 
@@ -20,13 +20,14 @@ class CacheProgressTest(VtTest):
         self.blob.write_bytes(b'\0')  # not compressed
         os.truncate(self.blob, 3 << 30)
 
+    @timeout(180)
     @requires('tmux')
     def test_a_long_verify_says_how_far_it_is_and_leaves_nothing(self):
         terminal = Terminal(self)
         terminal.clear()
         terminal.enter('vt cache verify; echo rc=$?')
         terminal.wait_for(LINE)
-        screen = terminal.wait_for(r'^rc=1', gone=LINE)
+        screen = terminal.wait_for(r'^rc=1', gone=LINE, patience_s=150)
         self.assertNotIn('▸', screen)
         self.assertRegex(screen, r'blob ab0+ ?\n?0* is damaged')
 
