@@ -107,7 +107,7 @@ LookupResult ActionCacheImpl::Find(const ActionKey& key,
   if (found.hit.has_value() && is_use) {
     pending_hits_.Note(UseOf(key.root, key.position, *found.hit), now_());
     Touch(key, weak, search, *found.hit);
-    durations_.Note(key.root, key.position, found.hit->result.duration_us());
+    durations_.Note(key.root, key.position, found.hit->result->duration_us());
   }
   return found;
 }
@@ -119,7 +119,7 @@ void ActionCacheImpl::Touch(const ActionKey& key, const base::Digest& weak,
   if (search.hit_index() != 0) {
     PutWeak(*database_, weak, search.hit_ref().path_set(), now_(), &batch);
   }
-  PutLast(*database_, key, weak, hit.strong, hit.result.duration_us(), &batch);
+  PutLast(*database_, key, weak, hit.strong, hit.result->duration_us(), &batch);
   if (!batch.changes.empty() && MayWrite()) {
     NoteWrite(database_->Write(batch));
   }
@@ -152,7 +152,7 @@ absl::Status ActionCacheImpl::Restore(const ActionKey& key, const Hit& hit,
   if (!use.is_open()) {
     return absl::UnavailableError("the cache is closed");
   }
-  return NoteLoss(RestoreOutputs({key.root, key.umask}, hit.result, blobs_,
+  return NoteLoss(RestoreOutputs({key.root, key.umask}, *hit.result, blobs_,
                                  &files_, &staged_, notes));
 }
 
@@ -161,7 +161,7 @@ absl::StatusOr<std::vector<LogChunk>> ActionCacheImpl::ReadLog(const Hit& hit) {
   if (!use.is_open()) {
     return absl::UnavailableError("the cache is closed");
   }
-  absl::StatusOr<std::vector<LogChunk>> log = LoadLog(hit.result, blobs_);
+  absl::StatusOr<std::vector<LogChunk>> log = LoadLog(*hit.result, blobs_);
   NoteLoss(log.status()).IgnoreError();
   return log;
 }
@@ -203,8 +203,8 @@ std::optional<NotStored> ActionCacheImpl::Store(const ActionKey& key,
   durations_.Note(key.root, key.position, action.result.duration_us());
   if (stored != nullptr) {
     *stored = {action.strong,
-               std::move(action.path_set),
-               std::move(action.result),
+               OnArena(std::move(action.path_set)),
+               OnArena(std::move(action.result)),
                std::move(lease),
                {}};
   }

@@ -27,6 +27,7 @@
 #include "daemon/cache/compare.h"
 #include "daemon/cache/details.h"
 #include "daemon/cache/in_use.h"
+#include "daemon/cache/on_arena.h"
 #include "daemon/cache/parts.h"
 #include "daemon/cache/upkeep.h"
 #include "daemon/fingerprint/file_digests.h"
@@ -50,8 +51,8 @@ struct ActionKey {
 
 struct Hit {
   base::Digest strong;
-  vtask::storage::v1::PathSet path_set;  // aligned with result.values
-  vtask::storage::v1::Result result;
+  OnArena<vtask::storage::v1::PathSet> path_set;  // aligned with result.values
+  OnArena<vtask::storage::v1::Result> result;
   // Garbage collection leaves the result, and what it names, while this is
   // held.
   std::shared_ptr<const Lease> lease;

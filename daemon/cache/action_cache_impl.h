@@ -79,7 +79,7 @@ class ActionCacheImpl final : public ActionCache {
   uint64_t generation() const override { return generation_.load(); }
   HitUse UseOf(const std::string& root, const std::string& position,
                const Hit& hit) const override {
-    return {ResultKey(hit.strong, hit.result), root, position};
+    return {ResultKey(hit.strong, *hit.result), root, position};
   }
   void NoteUse(const HitUse& use) override { pending_hits_.Note(use, now_()); }
   absl::Status Clean() override;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 
 #include "daemon/base/near_files.h"
@@ -16,8 +17,8 @@ using vtask::storage::v1::Observation;
 using vtask::storage::v1::PathSet;
 using vtask::storage::v1::Value;
 
-// Same question, same key; who asked does not matter.
-std::string KeyOf(const Observation& observation) {
+// All that it asks; who asked does not matter.
+std::string Question(const Observation& observation) {
   if (!observation.has_provenance()) {
     return observation.SerializeAsString();
   }
@@ -26,13 +27,24 @@ std::string KeyOf(const Observation& observation) {
   return question.SerializeAsString();
 }
 
+// Same question, same key.
+std::string KeyOf(const Observation& observation) {
+  const bool is_plain = !observation.rebuildable() &&
+                        observation.ignored().empty() &&
+                        observation.globs().empty();
+  // As most are. No kind is 0.
+  const auto kind = static_cast<char>(is_plain ? observation.kind() : 0);
+  return absl::StrCat(absl::string_view(&kind, 1),
+                      is_plain ? observation.path() : Question(observation));
+}
+
 // By kind, path, and then whatever else it asks: seldom needed.
 int Compare(const Observation& a, const Observation& b) {
   if (a.kind() != b.kind()) {
     return a.kind() < b.kind() ? -1 : 1;
   }
   const int order = a.path().compare(b.path());
-  return order != 0 ? order : KeyOf(a).compare(KeyOf(b));
+  return order != 0 ? order : Question(a).compare(Question(b));
 }
 
 }  // namespace

@@ -123,10 +123,9 @@ LookupResult Search::Find(const Evaluation& before) {
 absl::StatusOr<Hit> Search::TryAgain(const Evaluation& before) const {
   const base::NearScope near;
   Hit hit;
-  VT_ASSIGN_OR_RETURN(
-      hit.path_set,
-      LoadRecord<PathSet>(database_, Table::kPathSets, before.path_set));
-  const std::vector<std::vector<int>> parts = PartsOf(hit.path_set);
+  VT_RETURN_IF_ERROR(LoadInto(database_, Table::kPathSets, before.path_set,
+                              &*hit.path_set));
+  const std::vector<std::vector<int>> parts = PartsOf(*hit.path_set);
   if (parts.size() != before.parts.size()) {
     return absl::NotFoundError("nothing is known of it");
   }
@@ -140,7 +139,7 @@ absl::StatusOr<Hit> Search::TryAgain(const Evaluation& before) const {
     std::vector<Value> values;
     for (const int index : parts[i]) {
       values.push_back(
-          fingerprint::Observe(hit.path_set.observations(index), world_));
+          fingerprint::Observe(hit.path_set->observations(index), world_));
     }
     if (fingerprint::ValuesDigest(values) != part.values) {
       return absl::NotFoundError("something has changed");
@@ -224,13 +223,13 @@ std::vector<Value> Search::Evaluate(const PathSet& path_set,
 absl::StatusOr<Hit> Search::TryPathSet(int index) {
   const std::string& digest = known_.path_sets(index).path_set();
   Hit hit;
-  VT_ASSIGN_OR_RETURN(hit.path_set,
-                      LoadRecord<PathSet>(database_, Table::kPathSets, digest));
-  std::vector<Value> values = Evaluate(hit.path_set, &hit.evaluation);
+  VT_RETURN_IF_ERROR(
+      LoadInto(database_, Table::kPathSets, digest, &*hit.path_set));
+  std::vector<Value> values = Evaluate(*hit.path_set, &hit.evaluation);
   hit.evaluation.path_set = digest;
   hit.strong = fingerprint::StrongFingerprint(
       weak_, base::Digest::FromBytes(digest),
-      ForFingerprint(hit.path_set, std::move(values)));
+      ForFingerprint(*hit.path_set, std::move(values)));
   hit.evaluation.strong = hit.strong;
   const absl::Status loaded = LoadResultOf(&hit);
   if (!loaded.ok() || index > 0) {
@@ -246,16 +245,17 @@ absl::StatusOr<Hit> Search::TryPathSet(int index) {
 // NOT_FOUND: there is none, or it may not be restored.
 absl::Status Search::LoadResultOf(Hit* hit) const {
   hit->lease = in_use_.LeaseResult(hit->strong);  // first: see InUse
-  VT_ASSIGN_OR_RETURN(hit->result,
-                      LoadResult(database_, hit->strong, key_.root));
-  if (hit->result.values_size() != hit->path_set.observations_size()) {
+  const Result& result = *hit->result;
+  VT_RETURN_IF_ERROR(
+      LoadResult(database_, hit->strong, key_.root, &*hit->result));
+  if (result.values_size() != hit->path_set->observations_size()) {
     return absl::DataLossError("a result does not fit its path set");
   }
   if (base::Consulted* notes = base::NotesOfThread();
       notes != nullptr && notes->is_empty()) {
-    notes->since = ExpectOutputs(hit->result);
+    notes->since = ExpectOutputs(result);
   }
-  if (!FindObstacles(key_.root, hit->result, world_.files).empty()) {
+  if (!FindObstacles(key_.root, result, world_.files).empty()) {
     return absl::NotFoundError("something is in the way of its outputs");
   }
   return absl::OkStatus();
@@ -348,7 +348,7 @@ bool Search::CompareWith(const base::Digest& strong, Miss* miss) {
 Details Search::Describe(const LookupResult& found) {
   absl::StatusOr<Result> result = absl::NotFoundError("");
   if (found.hit.has_value()) {
-    result = found.hit->result;
+    result = *found.hit->result;
   } else if (const absl::StatusOr<Position> last =
                  LoadRecord<Position>(database_, Table::kPositions,
                                       PositionKey(key_.root, key_.position));

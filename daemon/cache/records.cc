@@ -53,33 +53,31 @@ std::string LastOfWeakKey(const base::Digest& weak) {
   return std::string(sink.Finish().AsBytes());
 }
 
-absl::StatusOr<Result> LoadResult(const Database& database,
-                                  const base::Digest& strong,
-                                  const std::string& root) {
-  absl::StatusOr<Result> bound = LoadRecord<Result>(
+absl::Status LoadResult(const Database& database, const base::Digest& strong,
+                        const std::string& root, Result* result) {
+  // Most are bound to none.
+  const absl::Status bound = LoadInto(
       database, Table::kResults,
-      absl::StrCat(strong.AsBytes(), fingerprint::RootId(root)));
-  if (bound.ok()) {
-    return bound;
-  }
-  return LoadRecord<Result>(database, Table::kResults, strong.AsBytes());
+      absl::StrCat(strong.AsBytes(), fingerprint::RootId(root)), result);
+  return bound.ok() ? bound
+                    : LoadInto(database, Table::kResults, strong.AsBytes(),
+                               result);
 }
 
 absl::StatusOr<Result> LoadAnyResult(const Database& database,
                                      const base::Digest& strong,
                                      const std::string& root) {
-  absl::StatusOr<Result> result = LoadResult(database, strong, root);
-  if (result.ok()) {
+  Result result;
+  absl::Status loaded = LoadResult(database, strong, root, &result);
+  if (loaded.ok()) {
     return result;
   }
   const auto first = [&](absl::string_view, absl::string_view value) {
-    Result other;
-    if (ParseRecord(value, &other)) {
-      result = std::move(other);
-    }
+    loaded = ParseRecord(value, &result) ? absl::OkStatus() : loaded;
     return false;
   };
   VT_RETURN_IF_ERROR(database.Scan(Table::kResults, strong.AsBytes(), first));
+  VT_RETURN_IF_ERROR(loaded);
   return result;
 }
 

@@ -29,13 +29,18 @@ bool ParseRecord(absl::string_view bytes, Message* message) {
 
 // NOT_FOUND; DATA_LOSS if it does not parse.
 template <typename Message>
+absl::Status LoadInto(const store::Database& database, store::Table table,
+                      absl::string_view key, Message* message) {
+  VT_ASSIGN_OR_RETURN(const std::string bytes, database.Get(table, key));
+  return ParseRecord(bytes, message)
+             ? absl::OkStatus()
+             : absl::DataLossError("a record does not parse");
+}
+template <typename Message>
 absl::StatusOr<Message> LoadRecord(const store::Database& database,
                                    store::Table table, absl::string_view key) {
-  VT_ASSIGN_OR_RETURN(const std::string bytes, database.Get(table, key));
   Message message;
-  if (!ParseRecord(bytes, &message)) {
-    return absl::DataLossError("a record does not parse");
-  }
+  VT_RETURN_IF_ERROR(LoadInto(database, table, key, &message));
   return message;
 }
 
@@ -44,9 +49,9 @@ std::string PositionKey(const std::string& root, const std::string& position);
 std::string LastOfWeakKey(const base::Digest& weak);
 
 // The result of `strong` that is valid in `root`. Errors as LoadRecord.
-absl::StatusOr<vtask::storage::v1::Result> LoadResult(
-    const store::Database& database, const base::Digest& strong,
-    const std::string& root);
+absl::Status LoadResult(const store::Database& database,
+                        const base::Digest& strong, const std::string& root,
+                        vtask::storage::v1::Result* result);
 // Any result of `strong`, were it bound to another root.
 absl::StatusOr<vtask::storage::v1::Result> LoadAnyResult(
     const store::Database& database, const base::Digest& strong,

@@ -44,7 +44,7 @@ void ActionImpl::NoteTracked() {
 
 void ActionImpl::NoteRootOf(const cache::Hit& result) {
   if (context_->wants_details) {
-    NoteRoot(step_->description, result.result, &finished_);
+    NoteRoot(step_->description, *result.result, &finished_);
   }
 }
 

@@ -39,9 +39,9 @@ std::string StepText(const StepForecast& expected, int verbose) {
           "    would hit: made ",
           SpanText(absl::Now() -
                    absl::FromUnixSeconds(
-                       expected.found.hit->result.stored_unix_s())),
+                       expected.found.hit->result->stored_unix_s())),
           " ago in ",
-          report::DurationText(expected.found.hit->result.duration_us()), "\n");
+          report::DurationText(expected.found.hit->result->duration_us()), "\n");
       break;
     case vtask::v1::UNKNOWN:
       text = "    depends on earlier steps, which may write what it reads\n";
@@ -98,9 +98,9 @@ std::string StepJson(const plan::PlannedTask& task, const plan::Step& step,
   }
   if (expected.found.hit.has_value()) {
     out.AddString("strong", expected.found.hit->strong.ToHex());
-    out.AddNumber("storedAt", expected.found.hit->result.stored_unix_s());
+    out.AddNumber("storedAt", expected.found.hit->result->stored_unix_s());
     out.AddNumber("durationMs",
-                  expected.found.hit->result.duration_us() / 1000);
+                  expected.found.hit->result->duration_us() / 1000);
   } else if (step.cached) {
     out.AddBool("firstRun", miss.first_run);
     out.AddBool("partial", miss.partial);

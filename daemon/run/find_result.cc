@@ -61,8 +61,8 @@ absl::Status UseHit(cache::ActionCache* cache, const cache::ActionKey& key,
     return log.status();
   }
   found->log = *std::move(log);
-  found->saved_us = hit.result.duration_us();
-  TellEnclosing(options.enclosing, key.root, hit.result);
+  found->saved_us = hit.result->duration_us();
+  TellEnclosing(options.enclosing, key.root, *hit.result);
   return cache->Restore(key, hit, &found->notes);
 }
 

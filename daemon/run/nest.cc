@@ -20,14 +20,14 @@ InnerAction InnerAction::Of(
   for (const vtask::storage::v1::EnvValue& env : description.env()) {
     inner.env.push_back(env.name());
   }
-  for (int i = 0; i < hit.path_set.observations_size(); ++i) {
-    inner.seen.push_back({std::move(*hit.path_set.mutable_observations(i)),
-                          std::move(*hit.result.mutable_values(i))});
+  for (int i = 0; i < hit.path_set->observations_size(); ++i) {
+    inner.seen.push_back({std::move(*hit.path_set->mutable_observations(i)),
+                          std::move(*hit.result->mutable_values(i))});
   }
-  for (const vtask::storage::v1::Output& output : hit.result.outputs()) {
+  for (const vtask::storage::v1::Output& output : hit.result->outputs()) {
     inner.outputs.push_back(output.path());
   }
-  for (const vtask::storage::v1::Deletion& deletion : hit.result.deletions()) {
+  for (const vtask::storage::v1::Deletion& deletion : hit.result->deletions()) {
     inner.deletions.push_back(deletion.path());
   }
   return inner;

@@ -35,7 +35,7 @@ TEST_F(CacheTest, AStoredResultHitsColdAndWarm) {
     }
     const LookupResult result = cache_->Lookup(app.key);
     ASSERT_TRUE(result.hit.has_value());
-    EXPECT_EQ(result.hit->result.duration_us(), 2'000'000);
+    EXPECT_EQ(result.hit->result->duration_us(), 2'000'000);
     const absl::StatusOr<std::vector<LogChunk>> log =
         cache_->ReadLog(*result.hit);
     ASSERT_THAT(log, IsOk());
@@ -53,7 +53,7 @@ TEST_F(CacheTest, ALargeLogComesBack) {
   Store(&app);
   const LookupResult result = cache_->Lookup(app.key);
   ASSERT_TRUE(result.hit.has_value());
-  EXPECT_FALSE(result.hit->result.log_blob().empty());
+  EXPECT_FALSE(result.hit->result->log_blob().empty());
   EXPECT_EQ((*cache_->ReadLog(*result.hit))[0].data(), text);
 }
 

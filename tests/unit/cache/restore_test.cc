@@ -44,7 +44,7 @@ class RestoreTest : public CacheTest {
   // Restores a result that no store would make.
   absl::Status RestoreForged(const std::string& path, Output::Type type) {
     Hit hit;
-    Output* output = hit.result.add_outputs();
+    Output* output = hit.result->add_outputs();
     output->set_path(path);
     output->set_type(type);
     output->set_mode(0644);
@@ -363,7 +363,7 @@ TEST_F(RestoreTest, ALargeFileThatNamesTheRootAnywhereIsBoundToIt) {
     StoreOutputs({"out"});
     const LookupResult result = cache_->Lookup(app_.key);
     ASSERT_TRUE(result.hit.has_value());
-    EXPECT_EQ(result.hit->result.root(), app_.key.root) << at;
+    EXPECT_EQ(result.hit->result->root(), app_.key.root) << at;
     app_.Remove("out");
     EXPECT_THAT(Restore(app_), IsOk());
     EXPECT_TRUE(app_.Read("out") == content);

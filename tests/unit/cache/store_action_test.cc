@@ -360,7 +360,7 @@ TEST_F(StoreActionTest, ASocketIsLeftOut) {
   EXPECT_EQ(TryStore(&app), "");
   const LookupResult result = cache_->Lookup(app.key);
   ASSERT_TRUE(result.hit.has_value());
-  EXPECT_EQ(result.hit->result.outputs_size(), 1);
+  EXPECT_EQ(result.hit->result->outputs_size(), 1);
 }
 
 TEST_F(StoreActionTest, AnUnchangedTreeIsHashedOnce) {
