@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the daemon comes to be, is found, and goes."""
+import contextlib
 import os
+import pathlib
 import re
 import signal
 import socket
@@ -215,6 +217,24 @@ class LifecycleTest(VtTest):
         with open(f'/proc/{self.only_daemon()}/status', encoding='ascii') as status:
             size = re.search(r'^FDSize:\s*(\d+)', status.read(), re.M)[1]
         self.assertGreaterEqual(int(size), 4096)
+
+    def test_nobody_in_it_sleeps_by_the_clock(self):
+        """Who knocks is heard at once, also a second after the last one was
+        (daemon/service/no_sleep.cc)."""
+        self.hello()
+        tasks = pathlib.Path(f'/proc/{self.daemon_pid()}/task')
+
+        def waits():
+            for task in tasks.iterdir():
+                with contextlib.suppress(OSError):
+                    yield (task / 'wchan').read_text()
+        if not any('poll' in where for where in waits()):
+            self.skipTest('the kernel does not say where a thread waits')
+        end = time.monotonic() + 1.5
+        while time.monotonic() < end:
+            for where in waits():
+                self.assertNotIn('nanosleep', where)
+            time.sleep(0.01)
 
     def test_version_needs_no_daemon(self):
         result = self.assertOk(self.vt('--version'))
