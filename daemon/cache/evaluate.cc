@@ -27,15 +27,16 @@ std::string Question(const Observation& observation) {
   return question.SerializeAsString();
 }
 
-// Same question, same key.
+// Same question, same key. Most ask for no more than a kind of a path; no kind
+// is 0.
 std::string KeyOf(const Observation& observation) {
   const bool is_plain = !observation.rebuildable() &&
                         observation.ignored().empty() &&
                         observation.globs().empty();
-  // As most are. No kind is 0.
   const auto kind = static_cast<char>(is_plain ? observation.kind() : 0);
-  return absl::StrCat(absl::string_view(&kind, 1),
-                      is_plain ? observation.path() : Question(observation));
+  const absl::string_view prefix(&kind, 1);
+  return is_plain ? absl::StrCat(prefix, observation.path())
+                  : absl::StrCat(prefix, Question(observation));
 }
 
 // By kind, path, and then whatever else it asks: seldom needed.

@@ -41,7 +41,8 @@ std::string StepText(const StepForecast& expected, int verbose) {
                    absl::FromUnixSeconds(
                        expected.found.hit->result->stored_unix_s())),
           " ago in ",
-          report::DurationText(expected.found.hit->result->duration_us()), "\n");
+          report::DurationText(expected.found.hit->result->duration_us()),
+          "\n");
       break;
     case vtask::v1::UNKNOWN:
       text = "    depends on earlier steps, which may write what it reads\n";

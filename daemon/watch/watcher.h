@@ -77,9 +77,10 @@ class Watcher {
   Moment Watch(const base::Consulted& expected, const std::string& root);
 
   // A lease for a computation that began at `since`, or later (where
-  // Consulted::since says so), and has consulted `consulted`; `root` is its workspace. Null if that cannot be
-  // promised: something of it changed meanwhile, was not watched yet (it is
-  // from now on: do it again), or cannot be watched.
+  // Consulted::since says so), and has consulted `consulted`; `root` is its
+  // workspace. Null if that cannot be promised: something of it changed
+  // meanwhile, was not watched yet (it is from now on: do it again), or cannot
+  // be watched.
   LeasePtr Take(const base::Consulted& consulted, const std::string& root,
                 Moment since);
   // One for each part of such a computation.
